@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime.h - The running state: networks, ports, workers, and how they are changed.
+ *
+ * The control thread alone calls this. A change builds what is new, publishes one snapshot, waits for a grace period (some
+ * microseconds) and frees what is old; workers never wait. REST, the configuration file and signals all end up here, so
+ * there is one place where names are unique, indices are handed out and order is kept. */
+#ifndef RINGWAY_CONTROL_RUNTIME_H
+#define RINGWAY_CONTROL_RUNTIME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control/config.h"
+
+struct event_loop;
+struct fdb;
+struct port;
+struct runtime;
+
+struct runtime_port {
+	struct port *port;
+	struct port_config config;
+	struct runtime_network *network;
+	uint64_t created_ns; /* CLOCK_MONOTONIC */
+};
+
+struct runtime_network {
+	char name[NETWORK_NAME_MAX];
+	struct network_config config; /* ports: NULL, n_ports: 0; the running list is here: */
+	size_t n_ports;
+	struct runtime_port **ports;
+	struct fdb *fdb;
+};
+
+struct runtime_options {
+	const char *run_dir; /* where relative sockets are */
+	unsigned workers;
+	enum poll_mode poll;
+	unsigned busy_poll_us;
+};
+
+/* What went wrong, for a person; `field` names the field of the configuration that it is about, or is "". */
+struct runtime_error {
+	int status; /* negative errno: -EEXIST (name taken), -ENOENT, -EBUSY, -EPERM, -EADDRINUSE, ... */
+	char field[32];
+	char text[384];
+};
+
+struct runtime *runtime_create(struct event_loop *loop, const struct runtime_options *options, struct runtime_error *e);
+/* Deletes all ports and networks, ends the workers. */
+void runtime_destroy(struct runtime *rt);
+
+/* All return 0 or e->status. On failure nothing has changed. */
+int runtime_apply(struct runtime *rt, const struct config *c,
+		  struct runtime_error *e); /* make it so: add, delete, change */
+int runtime_network_add(struct runtime *rt, const struct network_config *c,
+			struct runtime_error *e);                                       /* with its ports */
+int runtime_network_del(struct runtime *rt, const char *name, struct runtime_error *e); /* with its ports */
+int runtime_port_add(struct runtime *rt, const char *network, const struct port_config *c, struct runtime_error *e);
+int runtime_port_del(struct runtime *rt, const char *name, struct runtime_error *e);
+
+/* Reading. Pointers stay valid until the next change. NULL: none. */
+size_t runtime_n_networks(const struct runtime *rt);
+struct runtime_network *runtime_network_at(const struct runtime *rt, size_t i);
+struct runtime_network *runtime_network_find(const struct runtime *rt, const char *name);
+struct runtime_port *runtime_port_find(const struct runtime *rt, const char *name);
+struct runtime_port *runtime_port_by_idx(const struct runtime *rt, uint16_t idx);
+const struct runtime_options *runtime_options(const struct runtime *rt);
+
+/* The absolute path of a port's socket, or of any path relative to the run directory. */
+void runtime_path(const struct runtime *rt, const char *path, char *buf, size_t size);
+
+struct runtime_worker_info {
+	unsigned idx;
+	int tid;
+	unsigned lanes, polled; /* assigned, and polled at this moment (the others sleep) */
+	uint64_t rounds, empty_polls, batches, frames, sleeps, wakeups;
+	uint64_t cpu_ns; /* of the thread */
+};
+unsigned runtime_n_workers(const struct runtime *rt);
+void runtime_worker_info(const struct runtime *rt, unsigned idx, struct runtime_worker_info *info);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fdb.h - Which port each MAC address was last seen on. One table per network.
+ *
+ * Looked up per frame by every worker without a lock: an entry is one 64-bit word (address and port index), a bucket of eight is
+ * one cache line, an address may be in two buckets. So a look-up touches at most two lines, whatever the number of entries.
+ * Learning a new or moved address takes the table's lock; refreshing a known one writes its time stamp at most once a second,
+ * without a lock. Ageing is done by the control thread, a slice at a time.
+ *
+ * Fairness: memory is bounded by `capacity`, each port by `port_limit`. A port at its limit replaces its own oldest entry
+ * among the candidate buckets, or learns nothing. When both candidate buckets are full, the port that has most entries in the
+ * table of those present gives up its oldest one there. So a guest that invents addresses pushes out its own.
+ * The hash is keyed with random bits, so that addresses cannot be chosen to collide. */
+#ifndef RINGWAY_SWITCH_FDB_H
+#define RINGWAY_SWITCH_FDB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+struct fdb;
+
+enum { FDB_NO_PORT = 0xffff, FDB_CAPACITY_MAX = 1 << 20 };
+
+/* An address as its six bytes in the low 48 bits, in the order of memory read little-endian. */
+static always_inline uint64_t fdb_key(const uint8_t mac[6])
+{
+	uint64_t key = 0;
+
+	__builtin_memcpy(&key, mac, 6);
+	return key;
+}
+
+/* Configuration. `capacity`: entries, rounded up to a power of two, 64..FDB_CAPACITY_MAX. `port_limit`: entries per port, 0: capacity.
+ * `ageing_s`: seconds an unused entry lives, 0: forever. NULL: out of memory. */
+struct fdb *fdb_create(unsigned capacity, unsigned port_limit, unsigned ageing_s);
+void fdb_destroy(struct fdb *fdb);
+
+/* Lookup, any worker: the port's index, or FDB_NO_PORT. */
+uint16_t fdb_lookup(const struct fdb *fdb, uint64_t key);
+
+/* Learning, any worker: the address was seen on `port` at now_s (monotonic seconds, wraps allowed). Cheap when nothing
+ * changes. False when the port's limit did not allow a new entry. */
+bool fdb_learn(struct fdb *fdb, uint64_t key, uint16_t port, uint32_t now_s);
+
+/* Ageing, control thread: removes what was not seen for ageing_s. Returns how many. */
+unsigned fdb_age(struct fdb *fdb, uint32_t now_s);
+
+/* Flushing, control thread: all entries of one port, or all. */
+unsigned fdb_flush_port(struct fdb *fdb, uint16_t port);
+void fdb_flush(struct fdb *fdb);
+
+/* Reading, control thread. */
+struct fdb_entry {
+	uint8_t mac[6];
+	uint16_t port;
+	uint32_t age_s;
+};
+unsigned fdb_count(const struct fdb *fdb);
+unsigned fdb_count_port(const struct fdb *fdb, uint16_t port);
+unsigned fdb_capacity(const struct fdb *fdb);
+uint64_t fdb_evictions(const struct fdb *fdb);
+/* Calls cb for each entry; stops when it returns false. */
+void fdb_for_each(const struct fdb *fdb, uint32_t now_s, bool (*cb)(void *arg, const struct fdb_entry *entry),
+		  void *arg);
+
+#endif

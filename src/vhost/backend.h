@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backend.h - The back-end side of vhost-user: one device, from its socket to its rings.
+ *
+ * Follows vhost-user.rst (QEMU docs/interop). One back-end serves one front-end at a time: it listens on a socket and accepts
+ * (server mode), or connects and tries again with back-off (client mode). Messages are taken in by the control thread's event
+ * loop without ever blocking: a slow or silent front-end costs nothing but its own device. A message that may not come in this state,
+ * has the wrong size or carries fds that it may not carry ends the connection, with the reason kept for status.
+ *
+ * Rings: ring 2q is the guest's rx (our tx) of queue pair q, ring 2q + 1 the guest's tx (our rx). Each has a gate
+ * (base/gate.h). Workers enter it and use the fields marked so; message handlers park it, or all of them for the memory map,
+ * edit, and unpark. After a change the back-end calls ops->ring_changed(), unparked.
+ *
+ * A ring may be used by a worker when vhost_ring_is_usable(): started (a kick, or a kick fd, came; vhost-user.rst "Ring states")
+ * and its areas mapped. Started but disabled: guest tx is processed and discarded, guest rx gets nothing. */
+#ifndef RINGWAY_VHOST_BACKEND_H
+#define RINGWAY_VHOST_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/gate.h"
+#include "virtio/guest_mem.h"
+#include "virtio/vring.h"
+
+struct event_loop;
+struct vhost_backend;
+
+enum { VHOST_QUEUE_PAIRS_MAX = 16, VHOST_RINGS_MAX = 2 * VHOST_QUEUE_PAIRS_MAX };
+
+struct vhost_ring {
+	struct gate gate;
+	/* Read by workers inside the gate, written by control while parked. */
+	struct vring vr;
+	bool started;
+	bool enabled;
+	int call_fd; /* to notify the guest; -1: it polls */
+	int kick_fd; /* becomes readable when the guest notifies us; -1: we have to poll. Never read: edge-triggered */
+	int err_fd;
+	/* Set by the worker inside the gate when vring_error() is set; control closes the connection (vhost_backend_ring_broken()). */
+	bool broken;
+	/* Control only: what the front-end said so far. */
+	uint16_t num;
+	uint16_t base;
+	uint64_t desc_user_addr, avail_user_addr, used_user_addr, log_guest_addr;
+	bool has_addr, has_kick, has_num, logs_used;
+};
+
+static inline bool vhost_ring_is_usable(const struct vhost_ring *r)
+{
+	return r->started && r->vr.running && !r->broken;
+}
+
+struct vhost_backend_config {
+	char socket[108];     /* path; sun_path's size */
+	bool client;          /* connect instead of listen */
+	unsigned queue_pairs; /* 1..VHOST_QUEUE_PAIRS_MAX */
+	uint64_t features;    /* virtio feature bits to offer; VHOST_USER_F_PROTOCOL_FEATURES is added */
+	uint16_t mtu;         /* 0: not offered */
+	mode_t socket_mode;   /* server mode; 0600 */
+	uid_t socket_uid;     /* (uid_t)-1: leave */
+	gid_t socket_gid;
+};
+
+struct vhost_backend_ops {
+	/* Control thread, nothing parked. Ring `ring` was started, stopped, enabled, disabled or got another kick fd. */
+	void (*ring_changed)(void *arg, unsigned ring);
+	/* Features, memory or the connection changed: read vhost_backend_features() again. Called with all rings PARKED, before any
+	 * worker sees the new state. */
+	void (*features_changed)(void *arg);
+	/* Connected, disconnected, broken, MTU: for status and events. */
+	void (*state_changed)(void *arg);
+};
+
+/* Create and start to listen or connect. A stale socket file is replaced; a live one (somebody answers) is -EADDRINUSE; NULL on failure with
+ * the error and a text for people (naming the path) in err. Control thread, as all functions below. */
+struct vhost_backend *vhost_backend_create(struct event_loop *loop, const struct vhost_backend_config *config,
+					   const struct vhost_backend_ops *ops, void *arg, int *error, char *err,
+					   size_t err_size);
+/* Ends the connection, removes the socket file (server mode), unmaps. No worker may use a ring any more. */
+void vhost_backend_destroy(struct vhost_backend *b);
+
+/* Ring `idx` < 2 * queue_pairs; the address does not change while the back-end lives. Workers may call it. */
+struct vhost_ring *vhost_backend_ring(struct vhost_backend *b, unsigned idx);
+
+/* Acknowledged virtio features; 0 while there is no connection. */
+uint64_t vhost_backend_features(const struct vhost_backend *b);
+bool vhost_backend_is_connected(const struct vhost_backend *b);
+/* MTU the front-end announced with VHOST_USER_NET_SET_MTU, 0: none. */
+uint16_t vhost_backend_mtu(const struct vhost_backend *b);
+/* Why the last connection ended, or why this one is broken; "" when there is nothing to tell. */
+const char *vhost_backend_error(const struct vhost_backend *b);
+
+/* Some worker marked ring(s) broken: write to err_fd, close the connection, keep the reason. Control thread; workers get
+ * there through an eventfd of the port's owner. */
+void vhost_backend_check_rings(struct vhost_backend *b);
+
+#endif
