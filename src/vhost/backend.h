@@ -22,7 +22,7 @@
 
 #include "base/gate.h"
 #include "virtio/guest_mem.h"
-#include "virtio/vring.h"
+#include "virtio/virtq.h"
 
 struct event_loop;
 struct vhost_backend;
@@ -32,13 +32,13 @@ enum { VHOST_QUEUE_PAIRS_MAX = 16, VHOST_RINGS_MAX = 2 * VHOST_QUEUE_PAIRS_MAX }
 struct vhost_ring {
 	struct gate gate;
 	/* Read by workers inside the gate, written by control while parked. */
-	struct vring vr;
+	struct virtq vq;
 	bool started;
 	bool enabled;
 	int call_fd; /* to notify the guest; -1: it polls */
 	int kick_fd; /* becomes readable when the guest notifies us; -1: we have to poll. Never read: edge-triggered */
 	int err_fd;
-	/* Set by the worker inside the gate when vring_error() is set; control closes the connection (vhost_backend_ring_broken()). */
+	/* Set by the worker inside the gate when virtq_error() is set; control closes the connection (vhost_backend_ring_broken()). */
 	bool broken;
 	/* Control only: what the front-end said so far. */
 	uint16_t num;
@@ -49,7 +49,7 @@ struct vhost_ring {
 
 static inline bool vhost_ring_is_usable(const struct vhost_ring *r)
 {
-	return r->started && r->vr.running && !r->broken;
+	return r->started && r->vq.running && !r->broken;
 }
 
 struct vhost_backend_config {

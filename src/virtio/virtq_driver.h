@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vring_driver.h - The driver side of one virtqueue: what a guest's driver does.
+/* virtq_driver.h - The driver side of one virtqueue: what a guest's driver does.
  *
- * Tests run it against vring.h in one process, and the vhost-user front-end (src/vhost/frontend) drives other back-ends with it.
- * The caller provides the memory of the areas (vring_driver_size()), addresses in it are guest addresses equal to `base_gpa` plus the
+ * Tests run it against virtq.h in one process, and the vhost-user front-end (src/vhost/frontend) drives other back-ends with it.
+ * The caller provides the memory of the areas (virtq_driver_size()), addresses in it are guest addresses equal to `base_gpa` plus the
  * offset in the memory block. Not hardened: the device is trusted as far as a driver trusts its device. One thread. */
-#ifndef RINGWAY_VIRTIO_VRING_DRIVER_H
-#define RINGWAY_VIRTIO_VRING_DRIVER_H
+#ifndef RINGWAY_VIRTIO_VIRTQ_DRIVER_H
+#define RINGWAY_VIRTIO_VIRTQ_DRIVER_H
 
 #include <linux/virtio_ring.h>
 #include <stdbool.h>
@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-struct vring_driver {
+struct virtq_driver {
 	struct vring_desc *desc;
 	struct vring_avail *avail;
 	struct vring_used *used;
@@ -28,31 +28,31 @@ struct vring_driver {
 };
 
 /* A buffer by guest address. */
-struct vring_buf {
+struct virtq_buf {
 	uint64_t addr;
 	uint32_t len;
 	bool write; /* device writes it */
 };
 
 /* Bytes of the three areas of a ring with `size` entries, and their offsets from a 4096-byte aligned start. */
-size_t vring_driver_size(uint16_t size, size_t *avail_off, size_t *used_off);
+size_t virtq_driver_size(uint16_t size, size_t *avail_off, size_t *used_off);
 
-/* Fill `d` over zeroed memory of vring_driver_size() bytes. 0, -EINVAL, -ENOMEM. */
-int vring_driver_init(struct vring_driver *d, uint16_t size, uint64_t features, void *areas);
-void vring_driver_deinit(struct vring_driver *d);
+/* Fill `d` over zeroed memory of virtq_driver_size() bytes. 0, -EINVAL, -ENOMEM. */
+int virtq_driver_init(struct virtq_driver *d, uint16_t size, uint64_t features, void *areas);
+void virtq_driver_deinit(struct virtq_driver *d);
 
 /* Make one chain of `n` buffers available, under `token` (not NULL). -ENOSPC: not enough descriptors. Not published yet. */
-int vring_driver_add(struct vring_driver *d, const struct vring_buf *bufs, unsigned n, void *token);
+int virtq_driver_add(struct virtq_driver *d, const struct virtq_buf *bufs, unsigned n, void *token);
 /* The same through an indirect table of `n` entries that the caller keeps at guest address `table_gpa`, our `table`. */
-int vring_driver_add_indirect(struct vring_driver *d, const struct vring_buf *bufs, unsigned n,
+int virtq_driver_add_indirect(struct virtq_driver *d, const struct virtq_buf *bufs, unsigned n,
 			      struct vring_desc *table, uint64_t table_gpa, void *token);
-void vring_driver_publish(struct vring_driver *d);
+void virtq_driver_publish(struct virtq_driver *d);
 /* After a publish: does the device want a kick? */
-bool vring_driver_should_kick(struct vring_driver *d);
+bool virtq_driver_should_kick(struct virtq_driver *d);
 /* The next used chain's token and length, or NULL when there is none. */
-void *vring_driver_get_used(struct vring_driver *d, uint32_t *len);
+void *virtq_driver_get_used(struct virtq_driver *d, uint32_t *len);
 /* True when used chains are there already. */
-bool vring_driver_enable_notify(struct vring_driver *d);
-void vring_driver_disable_notify(struct vring_driver *d);
+bool virtq_driver_enable_notify(struct virtq_driver *d);
+void virtq_driver_disable_notify(struct virtq_driver *d);
 
 #endif
