@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* log.h - Messages for the person who runs the daemon, one line each on stderr.
  *
- * Under systemd (JOURNAL_STREAM set) lines carry the <N> priority prefix of sd-daemon(3), else the word for the level. Any
- * thread may log; a line is written with one write(2). Never called per frame. What a guest can cause again and again is
- * logged through log_limited(). Text that comes from a peer is printed through %s only after log_printable(). */
+ * Under systemd (JOURNAL_STREAM names our stderr) lines carry the <N> priority prefix of sd-daemon(3), else the word for the
+ * level. Any thread may log; a line is written with one write(2). Never called per frame. What a guest can cause again and
+ * again is logged through log_limited(). Text that comes from a peer may be printed through %s: control characters are
+ * replaced by '?', so it cannot begin a line of its own or steer a terminal. Lines are cut at about 2000 bytes. */
 #ifndef RINGWAY_BASE_LOG_H
 #define RINGWAY_BASE_LOG_H
 
@@ -33,7 +34,7 @@ void log_at(enum log_level level, const char *fmt, ...) printf_like(2, 3);
 /* For what a peer can repeat at will: at most `burst` lines in any ten seconds of one `struct log_limit`; when lines were
  * left out, the next one that is shown says how many. One owner thread per struct. Zero-initialize it. */
 struct log_limit {
-	uint64_t window_start_ns;
+	uint64_t last_shown_ns;
 	unsigned shown;
 	unsigned left_out;
 };
