@@ -38,8 +38,9 @@ int watch_modify(struct watch *watch, uint32_t events);
 void watch_remove(struct watch *watch);
 
 /* Call `cb` once after delay_ms, and every period_ms after that if period_ms > 0. A one-shot timer frees itself after its
- * call: forget the pointer in `cb`. NULL: out of memory. */
+ * call: forget the pointer in `cb`. Periods that were missed are left out. NULL: out of memory. */
 struct timer *timer_add(struct event_loop *loop, unsigned delay_ms, unsigned period_ms, timer_cb *cb, void *arg);
+/* NULL is fine. */
 void timer_remove(struct timer *timer);
 
 /* Blocks `signo` in the calling thread (call before threads are started, so that they inherit it) and reports it
