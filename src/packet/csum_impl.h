@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* csum_impl.h - The implementations behind csum_partial() and csum_copy(), for csum.c that picks one and for tests.
+ *
+ * All compute the same number: the bytes, padded with zeros to a multiple of four, are read as 32-bit words in the order of
+ * memory and added with end-around carry, the caller's sum last. 2^32 - 1 being a multiple of 2^16 - 1, folding it gives the Internet
+ * checksum; and as the representation is fixed too (0 only when every byte is 0), implementations can be compared for equality. */
+#ifndef RINGWAY_PACKET_CSUM_IMPL_H
+#define RINGWAY_PACKET_CSUM_IMPL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct csum_impl {
+	const char *name;
+	uint32_t (*partial)(const void *buf, size_t len, uint32_t sum);
+	uint32_t (*copy)(void *dst, const void *src, size_t len, uint32_t sum);
+};
+
+extern const struct csum_impl csum_scalar;
+
+/* The implementations that this CPU can run, slowest first; csum_init() takes the last. */
+enum { CSUM_IMPLS_MAX = 4 };
+unsigned csum_impls(const struct csum_impl *impls[CSUM_IMPLS_MAX]);
+
+/* A sum of up to 2^32 words to the 32 bits that csum.h speaks of. */
+static inline uint32_t csum_fold64(uint64_t sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (uint32_t)(sum + (sum >> 32));
+}
+
+#endif
