@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "base/counter.h"
 #include "packet/batch.h"
 #include "packet/drop_reason.h"
 
@@ -49,15 +50,16 @@ struct port_counters {
 	uint64_t drops[N_DROP_REASONS];
 };
 
-/* Add to a counter that has one writer at a time. */
-static inline void counter_add(uint64_t *c, uint64_t n)
-{
-	__atomic_store_n(c, __atomic_load_n(c, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
-}
+/* How long a full tx queue may still keep its senders waiting (see forward.h). Relaxed: an update that is lost does no harm. */
+struct tx_patience {
+	uint64_t credit_ns;
+	uint64_t refilled_ns; /* CLOCK_MONOTONIC */
+};
 
 struct port_queue {
 	struct port_counters rx cache_aligned;
 	struct port_counters tx cache_aligned;
+	struct tx_patience patience;
 };
 
 struct port_ops {
@@ -110,7 +112,8 @@ static inline void port_count_drop(struct port_counters *c, enum drop_reason rea
 int port_init(struct port *port, const struct port_ops *ops, const char *name, unsigned n_queues);
 void port_deinit(struct port *port);
 
-/* Count what a port's tx has put out, or its rx has taken in. */
+/* Count a frame (FRAME_LEN_MIN or longer) that a port's tx has put out, or its rx has taken in. One with segs_sent > 0 was
+ * fitted to its receiver: it is counted once, but not as passed with its offload request. */
 void port_count_frame(struct port_counters *c, const struct frame *f);
 
 /* Sum over all queues, each counter read once. */
