@@ -17,11 +17,11 @@ enum {
 };
 
 struct batch {
-	unsigned n;       /* frames */
-	unsigned n_iov;   /* used entries of iov */
-	uint64_t bytes;   /* sum of len, filled in by rx */
-	uint64_t waiting; /* bit i: frames[i] still waits for its receiver (see forward.h) */
-	uint64_t waiting_since_ns;
+	unsigned n;                          /* frames */
+	unsigned n_iov;                      /* used entries of iov */
+	uint64_t bytes;                      /* sum of len, filled in by rx */
+	uint64_t waiting;                    /* bit i: frames[i] still waits for its receiver (see forward.h) */
+	uint64_t waiting_since_ns, tried_ns; /* CLOCK_MONOTONIC: when they began to wait, and the last try */
 	struct frame frames[BATCH_FRAMES] cache_aligned;
 	uint8_t heads[BATCH_FRAMES][FRAME_HEAD_MAX] cache_aligned;
 	struct iovec iov[BATCH_IOV];

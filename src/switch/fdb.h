@@ -7,15 +7,18 @@
  * without a lock. Ageing is done by the control thread, a slice at a time.
  *
  * Fairness: memory is bounded by `capacity`, each port by `port_limit`. A port at its limit replaces its own oldest entry
- * among the candidate buckets, or learns nothing. When both candidate buckets are full, the port that has most entries in the
- * table of those present gives up its oldest one there. So a guest that invents addresses pushes out its own.
- * The hash is keyed with random bits, so that addresses cannot be chosen to collide. */
+ * among the candidate buckets, or learns nothing. When the table or both candidate buckets are full, the port that has most
+ * entries in the table, of those present in the two, gives up its oldest one there; but a port never pushes out an entry of
+ * another one that has no more entries than itself: it learns nothing then. So a guest that invents addresses pushes out its
+ * own. The hash is keyed with random bits, so that addresses cannot be chosen to collide. There are twice as many places as
+ * entries: with two candidate buckets the table fills up before a bucket does. */
 #ifndef RINGWAY_SWITCH_FDB_H
 #define RINGWAY_SWITCH_FDB_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/barrier.h"
 #include "base/compiler.h"
 
 struct fdb;
@@ -37,10 +40,10 @@ struct fdb *fdb_create(unsigned capacity, unsigned port_limit, unsigned ageing_s
 void fdb_destroy(struct fdb *fdb);
 
 /* Lookup, any worker: the port's index, or FDB_NO_PORT. */
-uint16_t fdb_lookup(const struct fdb *fdb, uint64_t key);
+static inline uint16_t fdb_lookup(const struct fdb *fdb, uint64_t key);
 
 /* Learning, any worker: the address was seen on `port` at now_s (monotonic seconds, wraps allowed). Cheap when nothing
- * changes. False when the port's limit did not allow a new entry. */
+ * changes. False when it was not learned: limit of the port, table full of ports with fewer entries, zero or group address. */
 bool fdb_learn(struct fdb *fdb, uint64_t key, uint16_t port, uint32_t now_s);
 
 /* Ageing, control thread: removes what was not seen for ageing_s. Returns how many. */
@@ -63,5 +66,71 @@ uint64_t fdb_evictions(const struct fdb *fdb);
 /* Calls cb for each entry; stops when it returns false. */
 void fdb_for_each(const struct fdb *fdb, uint32_t now_s, bool (*cb)(void *arg, const struct fdb_entry *entry),
 		  void *arg);
+
+/* Inline: the part of the layout that fdb_lookup() needs. */
+
+enum { FDB_WAYS = 8, FDB_PORT_SHIFT = 48 };
+
+/* An entry is an address and, above it, the complement of the port: so an empty one (0) reads as address 0 on FDB_NO_PORT. */
+struct fdb_bucket {
+	uint64_t entries[FDB_WAYS];
+} cache_aligned;
+
+/* Written by fdb_create() alone, but for the entries. */
+struct fdb_table {
+	struct fdb_bucket *buckets;
+	uint64_t hash_xor, hash_mul; /* secret; hash_mul is odd */
+	uint64_t mask;               /* buckets - 1 */
+	uint8_t first_shift, second_shift;
+};
+
+/* The two candidate buckets are the topmost bits of the product, and those below them: they depend on all bits of the key. */
+static always_inline uint64_t fdb_hash(const struct fdb_table *t, uint64_t key)
+{
+	return (key ^ t->hash_xor) * t->hash_mul;
+}
+
+static always_inline struct fdb_bucket *fdb_first_bucket(const struct fdb_table *t, uint64_t hash)
+{
+	return &t->buckets[hash >> t->first_shift];
+}
+
+static always_inline struct fdb_bucket *fdb_second_bucket(const struct fdb_table *t, uint64_t hash)
+{
+	return &t->buckets[(hash >> t->second_shift) & t->mask];
+}
+
+static always_inline uint16_t fdb_entry_port(uint64_t entry)
+{
+	return (uint16_t)~(entry >> FDB_PORT_SHIFT);
+}
+
+static always_inline bool fdb_entry_has_key(uint64_t entry, uint64_t key)
+{
+	return (entry ^ key) << (64 - FDB_PORT_SHIFT) == 0;
+}
+
+/* The port of `key` if it is in this bucket. */
+static always_inline uint16_t fdb_bucket_port(const struct fdb_bucket *b, uint64_t key)
+{
+	for (unsigned i = 0; i < FDB_WAYS; i++) {
+		uint64_t entry = read_once(&b->entries[i]);
+
+		if (fdb_entry_has_key(entry, key))
+			return fdb_entry_port(entry);
+	}
+	return FDB_NO_PORT;
+}
+
+static inline uint16_t fdb_lookup(const struct fdb *fdb, uint64_t key)
+{
+	const struct fdb_table *t = (const struct fdb_table *)(const void *)fdb; /* its first member, see fdb.c */
+	uint64_t hash = fdb_hash(t, key);
+	uint16_t port = fdb_bucket_port(fdb_first_bucket(t, hash), key);
+
+	if (port == FDB_NO_PORT)
+		port = fdb_bucket_port(fdb_second_bucket(t, hash), key);
+	return port;
+}
 
 #endif

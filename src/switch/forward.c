@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* forward.c - Learn, look up, sort by destination, send. */
+#include "switch/forward.h"
+
+#include <assert.h>
+
+#include "base/barrier.h"
+#include "base/clock.h"
+#include "switch/fdb.h"
+
+enum {
+	ADDR_LEN = 6,
+	VLAN_TAGS_LEN = 8, /* two tags do not count against the MTU */
+	WAIT_MAX_NS = 5 * 1000 * 1000,
+	WAIT_REFILL_SHIFT = 2, /* of the time that passes, 1 / 4 becomes credit to keep senders waiting */
+};
+
+#define GROUP_BIT 0x01ull /* of the first byte of an address: multicast or broadcast (IEEE 802, 8.2) */
+
+/* First pass */
+
+/* What the frames of a batch have in common: mostly one source and one destination. */
+struct lookup {
+	const struct snapshot *s;
+	const struct snapshot_port *from;
+	uint64_t src, dst; /* of the previous frame */
+	uint16_t dst_port;
+	uint32_t now_s;
+};
+
+static uint16_t look_up(const struct lookup *l, uint64_t dst)
+{
+	uint16_t idx;
+
+	if (dst & GROUP_BIT)
+		return FRAME_DST_FLOOD;
+	idx = fdb_lookup(l->from->network->fdb, dst);
+	/* An entry may outlive its port by a moment. */
+	if (idx >= l->s->n || l->s->at[idx].network != l->from->network)
+		return FRAME_DST_FLOOD;
+	return idx;
+}
+
+static enum drop_reason decide(struct lookup *l, struct frame *f)
+{
+	uint64_t dst = fdb_key(f->head), src = fdb_key(f->head + ADDR_LEN);
+
+	if (unlikely(f->len > l->from->network->max_frame_len + VLAN_TAGS_LEN && f->offload.gso_type == GSO_NONE))
+		return DROP_TOO_LONG;
+	if (src != l->src) {
+		if (unlikely((src & GROUP_BIT) || src == 0))
+			return DROP_BAD_SOURCE;
+		fdb_learn(l->from->network->fdb, src, l->from->port->idx, l->now_s);
+		l->src = src;
+		l->dst = 0; /* its own address may be the destination of the next frame */
+	}
+	if (dst != l->dst) {
+		l->dst_port = look_up(l, dst);
+		l->dst = dst;
+	}
+	if (unlikely(l->dst_port == l->from->port->idx))
+		return DROP_HAIRPIN;
+	f->dst = l->dst_port;
+	return DROP_NONE;
+}
+
+/* Sets each frame's dst. Returns the frames that have one as a mask, in *flood those for all. */
+static uint64_t decide_batch(struct lookup *l, struct port_counters *c, struct batch *b, uint64_t *flood)
+{
+	uint64_t unicast = 0;
+
+	*flood = 0;
+	for (unsigned i = 0; i < b->n; i++) {
+		struct frame *f = &b->frames[i];
+		enum drop_reason reason = f->drop ? (enum drop_reason)f->drop : decide(l, f);
+
+		if (unlikely(reason)) {
+			f->drop = (uint8_t)reason;
+			port_count_drop(c, reason, 1);
+			continue;
+		}
+		port_count_frame(c, f);
+		if (f->dst == FRAME_DST_FLOOD)
+			*flood |= 1ull << i;
+		else
+			unicast |= 1ull << i;
+	}
+	return unicast;
+}
+
+/* Second pass */
+
+struct list {
+	unsigned n;
+	struct frame *frames[BATCH_FRAMES];
+	uint8_t idx[BATCH_FRAMES]; /* of the frame in the batch */
+};
+
+/* Move the frames of `todo` that go to the same place as its first into a list. */
+static uint64_t pick_destination(struct batch *b, uint64_t todo, struct list *list)
+{
+	uint16_t dst = b->frames[__builtin_ctzll(todo)].dst;
+
+	list->n = 0;
+	for (uint64_t left = todo; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(left);
+
+		if (b->frames[i].dst != dst)
+			continue;
+		list->frames[list->n] = &b->frames[i];
+		list->idx[list->n++] = (uint8_t)i;
+		todo &= ~(1ull << i);
+	}
+	return todo;
+}
+
+/* The receiver's queue for frames of the sender's queue `queue`: the same, so that a flow stays in order. */
+static unsigned pick_queue(const struct port *to, unsigned queue)
+{
+	unsigned active = read_once(&to->n_tx_active);
+
+	return active ? queue % active : 0;
+}
+
+/* How many of the list the receiver took; the others found its ring full. */
+static unsigned send_list(struct port *to, unsigned queue, const struct list *list)
+{
+	return to->ops->tx(to, pick_queue(to, queue), list->frames, list->n);
+}
+
+static void flood(const struct snapshot *s, const struct snapshot_port *from, unsigned queue, struct batch *b,
+		  uint64_t mask)
+{
+	const struct snapshot_network *network = from->network;
+	struct list list = { 0 };
+
+	for (uint64_t left = mask; left; left &= left - 1)
+		list.frames[list.n++] = &b->frames[__builtin_ctzll(left)];
+	for (unsigned i = 0; i < network->n_ports; i++) {
+		struct port *to = s->at[network->ports[i]].port;
+		unsigned taken;
+
+		if (to == from->port)
+			continue;
+		taken = send_list(to, queue, &list);
+		if (unlikely(taken < list.n))
+			port_count_drop(&to->queues[0].tx, DROP_RING_FULL, list.n - taken);
+		for (unsigned k = 0; k < list.n; k++)
+			list.frames[k]->segs_sent = 0;
+	}
+}
+
+/* May `to` keep its senders waiting now? Its credit fills up with time and is spent by waiting. */
+static bool may_wait(struct port *to, unsigned queue, uint64_t now_ns)
+{
+	struct tx_patience *p = &to->queues[queue].patience;
+	uint64_t since = now_ns - read_once(&p->refilled_ns);
+
+	if ((int64_t)since > 0) {
+		uint64_t credit = read_once(&p->credit_ns) + (since >> WAIT_REFILL_SHIFT);
+
+		write_once(&p->credit_ns, MIN(credit, (uint64_t)WAIT_MAX_NS));
+		write_once(&p->refilled_ns, now_ns);
+	}
+	return read_once(&p->credit_ns) > 0;
+}
+
+static void spend_patience(struct port *to, unsigned queue, uint64_t ns)
+{
+	struct tx_patience *p = &to->queues[queue].patience;
+	uint64_t credit = read_once(&p->credit_ns);
+
+	write_once(&p->credit_ns, credit > ns ? credit - ns : 0);
+}
+
+/* Send to each destination of `todo` once; returns the frames whose receiver was full. */
+static uint64_t send_unicast(const struct snapshot *s, unsigned queue, struct batch *b, uint64_t todo)
+{
+	uint64_t full = 0;
+	struct list list;
+
+	while (todo) {
+		struct port *to;
+		unsigned taken = 0;
+
+		todo = pick_destination(b, todo, &list);
+		to = s->at[list.frames[0]->dst].port;
+		if (likely(to))
+			taken = send_list(to, queue, &list);
+		for (unsigned k = taken; k < list.n && to; k++)
+			full |= 1ull << list.idx[k];
+	}
+	return full;
+}
+
+/* Drop those of `mask` that may not wait (any longer); returns the others. `waited_ns`: since the last try. */
+static uint64_t settle_full(const struct snapshot *s, unsigned queue, struct batch *b, uint64_t mask,
+			    uint64_t waited_ns, bool expired, uint64_t now_ns)
+{
+	uint64_t keep = 0;
+	struct list list;
+
+	while (mask) {
+		struct port *to;
+		unsigned q;
+
+		mask = pick_destination(b, mask, &list);
+		to = s->at[list.frames[0]->dst].port;
+		q = pick_queue(to, queue);
+		spend_patience(to, q, waited_ns);
+		if (expired || !may_wait(to, q, now_ns)) {
+			port_count_drop(&to->queues[q].tx, DROP_RING_FULL, list.n);
+			continue;
+		}
+		for (unsigned k = 0; k < list.n; k++)
+			keep |= 1ull << list.idx[k];
+	}
+	return keep;
+}
+
+void forward_batch(const struct snapshot *s, struct port *from, unsigned queue, struct batch *b, uint64_t now_ns)
+{
+	const struct snapshot_port *at = snapshot_find(s, from);
+	struct lookup l = { .s = s, .from = at, .now_s = (uint32_t)(now_ns / NSEC_PER_SEC) };
+	uint64_t unicast, group;
+
+	if (unlikely(!at)) /* deleted a moment ago */
+		return;
+	unicast = decide_batch(&l, &from->queues[queue].rx, b, &group);
+	if (group)
+		flood(s, at, queue, b, group);
+	b->waiting = send_unicast(s, queue, b, unicast);
+	if (unlikely(b->waiting)) {
+		b->waiting = settle_full(s, queue, b, b->waiting, 0, false, now_ns);
+		b->waiting_since_ns = now_ns;
+		b->tried_ns = now_ns;
+	}
+}
+
+bool forward_retry(const struct snapshot *s, struct port *from, unsigned queue, struct batch *b, uint64_t now_ns)
+{
+	bool expired = now_ns - b->waiting_since_ns > WAIT_MAX_NS;
+
+	(void)from;
+	b->waiting = send_unicast(s, queue, b, b->waiting);
+	if (b->waiting)
+		b->waiting = settle_full(s, queue, b, b->waiting, now_ns - b->tried_ns, expired, now_ns);
+	b->tried_ns = now_ns;
+	return b->waiting == 0;
+}
+
+void forward_drop_waiting(const struct snapshot *s, struct batch *b, enum drop_reason reason)
+{
+	for (uint64_t left = b->waiting; left; left &= left - 1) {
+		struct port *to = s->at[b->frames[__builtin_ctzll(left)].dst].port;
+
+		if (to)
+			port_count_drop(&to->queues[0].tx, reason, 1);
+	}
+	b->waiting = 0;
+}
+
+void forward_drop_waiting_for(struct batch *b, uint16_t dst)
+{
+	for (uint64_t left = b->waiting; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(left);
+
+		if (b->frames[i].dst == dst)
+			b->waiting &= ~(1ull << i);
+	}
+}
