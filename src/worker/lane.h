@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lane.h - The rx side of one queue of one port, as its worker sees it.
+ *
+ * A lane belongs to one worker thread, which alone touches it; control changes lanes by asking the worker (worker.h). Its states:
+ *
+ *	polled   looked at every turn; the sender is told not to notify
+ *	armed    the sender notifies through wake_fd; costs nothing until it does
+ *
+ * and a polled lane may hold a batch: frames that wait for a receiver whose ring is full. It takes in no more until they are
+ * gone, and gives them up at once when control wants the queue. */
+#ifndef RINGWAY_WORKER_LANE_H
+#define RINGWAY_WORKER_LANE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct batch;
+struct port;
+struct snapshot;
+struct worker_stats;
+
+struct lane {
+	struct port *port;
+	unsigned queue;
+	unsigned slot;          /* index in its worker's table of lanes */
+	int polled_at;          /* index in the worker's list of polled lanes; -1: armed */
+	int wake_fd;            /* our own duplicate, registered with the worker's epoll; -1: none */
+	uint64_t last_frame_ns; /* CLOCK_MONOTONIC, of the turn in which frames were last seen */
+	struct batch *held;
+};
+
+/* What a lane works with, the worker's. */
+struct lane_context {
+	const struct snapshot *snapshot;
+	uint64_t now_ns;
+	struct batch *batch;         /* empty; swapped for another when a lane holds on to it */
+	struct batch **spare;        /* stack of empty batches */
+	unsigned n_spare, max_spare; /* entries used, room */
+	struct worker_stats *stats;
+};
+
+enum lane_result { LANE_EMPTY, LANE_BUSY, LANE_WAITING };
+
+/* Poll once, forward what came. */
+enum lane_result lane_turn(struct lane *lane, struct lane_context *ctx);
+
+/* Give up a held batch: what waits is dropped, the rest of it is given back to the sender. */
+void lane_release(struct lane *lane, struct lane_context *ctx);
+
+#endif

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker.c - The thread, its turn, its sleep, and how control asks it for changes. */
+#include "worker/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+#include <urcu-qsbr.h>
+
+#include "base/barrier.h"
+#include "base/clock.h"
+#include "base/counter.h"
+#include "base/log.h"
+#include "packet/batch.h"
+#include "port/port.h"
+#include "switch/forward.h"
+#include "worker/lane.h"
+
+enum {
+	EVENT_CHECK_NS = 20 * 1000, /* while lanes are polled, look for events of the others this often */
+	WAITING_NAP_NS = 50 * 1000, /* nothing to do but to try full receivers again */
+	SPARE_BATCHES = 8,
+	EVENTS = 64,
+	REQUEST_SLOT = -1, /* epoll data of the eventfd that announces a request */
+};
+
+/* Control's request: run on the worker between two turns. */
+struct request {
+	void (*run)(struct worker *w, void *arg);
+	void *arg;
+	sem_t done;
+};
+
+struct worker {
+	struct worker_options options;
+	uint64_t busy_poll_ns;
+	struct lane_context ctx;
+	struct lane **polled; /* [n_polled], room for n_slots */
+	unsigned n_polled;
+	struct lane **lanes; /* [n_slots], NULL: free */
+	unsigned n_slots, n_lanes;
+	uint64_t events_checked_ns;
+	int epfd, request_fd;
+	bool stopping;
+	struct worker_stats stats;
+
+	/* Shared with control. */
+	struct request *request;
+	pthread_t thread;
+	int tid;
+	clockid_t cpu_clock;
+	sem_t started;
+};
+
+/* Polled and armed */
+
+static void poll_lane(struct worker *w, struct lane *lane)
+{
+	lane->last_frame_ns = w->ctx.now_ns;
+	if (lane->polled_at >= 0)
+		return;
+	lane->polled_at = (int)w->n_polled;
+	w->polled[w->n_polled] = lane;
+	write_once(&w->n_polled, w->n_polled + 1);
+	lane->port->ops->rx_disarm(lane->port, lane->queue);
+}
+
+/* Removing swaps the last one in; the caller goes on at the same index. */
+static void unpoll_lane(struct worker *w, struct lane *lane)
+{
+	struct lane *last = w->polled[w->n_polled - 1];
+
+	w->polled[lane->polled_at] = last;
+	last->polled_at = lane->polled_at;
+	write_once(&w->n_polled, w->n_polled - 1);
+	lane->polled_at = -1;
+}
+
+/* A lane without frames: is it time to let it sleep? */
+static bool arm_if_idle(struct worker *w, struct lane *lane)
+{
+	if (w->options.poll == WORKER_POLL_ALWAYS || w->ctx.now_ns - lane->last_frame_ns < w->busy_poll_ns)
+		return false;
+	if (!lane->port->ops->rx_arm(lane->port, lane->queue))
+		return false;
+	unpoll_lane(w, lane);
+	return true;
+}
+
+/* Poll every polled lane once. */
+static enum lane_result turn(struct worker *w)
+{
+	enum lane_result all = LANE_EMPTY;
+	unsigned i = 0;
+
+	while (i < w->n_polled) {
+		struct lane *lane = w->polled[i];
+		enum lane_result result = lane_turn(lane, &w->ctx);
+
+		if (result == LANE_EMPTY) {
+			counter_add(&w->stats.empty_polls, 1);
+			if (arm_if_idle(w, lane))
+				continue;
+		} else {
+			lane->last_frame_ns = w->ctx.now_ns;
+			if (all != LANE_BUSY)
+				all = result;
+		}
+		i++;
+	}
+	return all;
+}
+
+/* Events */
+
+static void take_request(struct worker *w)
+{
+	struct request *r = load_acquire(&w->request); /* pairs with ask() */
+
+	if (!r)
+		return;
+	write_once(&w->request, NULL);
+	r->run(w, r->arg);
+	sem_post(&r->done);
+}
+
+/* Wait for events, at most timeout_ns (0: only look, -1: no limit), and poll the lanes that have some. */
+static void wait_events(struct worker *w, int64_t timeout_ns)
+{
+	struct timespec ts = { .tv_nsec = timeout_ns };
+	struct epoll_event events[EVENTS];
+	int n;
+
+	if (timeout_ns)
+		urcu_qsbr_thread_offline();
+	n = epoll_pwait2(w->epfd, events, EVENTS, timeout_ns < 0 ? NULL : &ts, NULL);
+	if (timeout_ns)
+		urcu_qsbr_thread_online();
+	w->ctx.now_ns = clock_ns();
+	w->events_checked_ns = w->ctx.now_ns;
+	for (int i = 0; i < n; i++) {
+		int slot = (int)events[i].data.u32;
+
+		if (slot != REQUEST_SLOT && w->lanes[slot])
+			poll_lane(w, w->lanes[slot]);
+	}
+}
+
+/* After a turn: look for events, sleep, or just go on. */
+static void rest(struct worker *w, enum lane_result result)
+{
+	if (w->n_polled == 0 && w->options.poll != WORKER_POLL_ALWAYS) {
+		counter_add(&w->stats.sleeps, 1);
+		wait_events(w, -1);
+		counter_add(&w->stats.wakeups, 1);
+	} else if (result == LANE_WAITING && w->options.poll != WORKER_POLL_ALWAYS) {
+		wait_events(w, WAITING_NAP_NS);
+	} else if ((w->n_polled < w->n_lanes && result == LANE_EMPTY) ||
+		   w->ctx.now_ns - w->events_checked_ns > EVENT_CHECK_NS) {
+		wait_events(w, 0);
+	}
+}
+
+static void *thread_main(void *arg)
+{
+	struct worker *w = arg;
+
+	w->tid = gettid();
+	pthread_getcpuclockid(pthread_self(), &w->cpu_clock);
+	urcu_qsbr_register_thread();
+	sem_post(&w->started);
+	while (!w->stopping) {
+		enum lane_result result;
+
+		w->ctx.now_ns = clock_ns();
+		w->ctx.snapshot = rcu_dereference(*w->options.published);
+		take_request(w);
+		result = turn(w);
+		counter_add(&w->stats.rounds, 1);
+		urcu_qsbr_quiescent_state();
+		rest(w, result);
+	}
+	urcu_qsbr_unregister_thread();
+	return NULL;
+}
+
+/* Requests */
+
+static void ask(struct worker *w, void (*run)(struct worker *, void *), void *arg)
+{
+	static const uint64_t one = 1;
+	struct request r = { .run = run, .arg = arg };
+
+	sem_init(&r.done, 0, 0);
+	store_release(&w->request, &r);
+	if (write(w->request_fd, &one, sizeof(one)) < 0)
+		log_error("worker %u: cannot be woken: %m", w->options.idx);
+	while (sem_wait(&r.done) < 0 && errno == EINTR)
+		;
+	sem_destroy(&r.done);
+}
+
+/* Make room for one more lane in both tables. */
+static int grow(struct worker *w)
+{
+	unsigned n = w->n_slots ? 2 * w->n_slots : 16;
+	struct lane **lanes = realloc(w->lanes, n * sizeof(struct lane *));
+	struct lane **polled;
+
+	if (!lanes)
+		return -ENOMEM;
+	w->lanes = lanes;
+	polled = realloc(w->polled, n * sizeof(struct lane *));
+	if (!polled)
+		return -ENOMEM;
+	w->polled = polled;
+	memset(lanes + w->n_slots, 0, (n - w->n_slots) * sizeof(struct lane *));
+	w->n_slots = n;
+	return 0;
+}
+
+struct add_request {
+	struct lane *lane;
+	int err;
+};
+
+static void do_add(struct worker *w, void *arg)
+{
+	struct add_request *a = arg;
+	unsigned slot = 0;
+
+	if (w->n_lanes == w->n_slots) {
+		a->err = grow(w);
+		if (a->err)
+			return;
+	}
+	while (w->lanes[slot])
+		slot++;
+	w->lanes[slot] = a->lane;
+	a->lane->slot = slot;
+	write_once(&w->n_lanes, w->n_lanes + 1);
+	poll_lane(w, a->lane);
+}
+
+struct lane *worker_lane_add(struct worker *w, struct port *port, unsigned queue)
+{
+	struct lane *lane = calloc(1, sizeof(*lane));
+	struct add_request a = { .lane = lane };
+
+	if (!lane)
+		return NULL;
+	lane->port = port;
+	lane->queue = queue;
+	lane->wake_fd = -1;
+	lane->polled_at = -1;
+	ask(w, do_add, &a);
+	if (a.err) {
+		free(lane);
+		return NULL;
+	}
+	return lane;
+}
+
+static void drop_wake_fd(struct worker *w, struct lane *lane)
+{
+	if (lane->wake_fd < 0)
+		return;
+	epoll_ctl(w->epfd, EPOLL_CTL_DEL, lane->wake_fd, NULL);
+	close(lane->wake_fd);
+	lane->wake_fd = -1;
+}
+
+static void do_remove(struct worker *w, void *arg)
+{
+	struct lane *lane = arg;
+
+	lane_release(lane, &w->ctx);
+	if (lane->polled_at >= 0)
+		unpoll_lane(w, lane);
+	drop_wake_fd(w, lane);
+	w->lanes[lane->slot] = NULL;
+	write_once(&w->n_lanes, w->n_lanes - 1);
+}
+
+void worker_lane_remove(struct worker *w, struct lane *lane)
+{
+	ask(w, do_remove, lane);
+	free(lane);
+}
+
+struct wake_request {
+	struct lane *lane;
+	int fd;
+};
+
+static void do_wake_fd(struct worker *w, void *arg)
+{
+	const struct wake_request *a = arg;
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u32 = a->lane->slot };
+
+	drop_wake_fd(w, a->lane);
+	if (a->fd >= 0) {
+		a->lane->wake_fd = fcntl(a->fd, F_DUPFD_CLOEXEC, 0);
+		if (a->lane->wake_fd < 0 || epoll_ctl(w->epfd, EPOLL_CTL_ADD, a->lane->wake_fd, &ev) < 0)
+			log_error("%s: queue %u cannot be waited for: %m", a->lane->port->name, a->lane->queue);
+	}
+	poll_lane(w, a->lane);
+}
+
+void worker_lane_wake_fd(struct worker *w, struct lane *lane, int fd)
+{
+	struct wake_request a = { lane, fd };
+
+	ask(w, do_wake_fd, &a);
+}
+
+static void do_forget(struct worker *w, void *arg)
+{
+	const uint16_t *dst = arg;
+
+	for (unsigned i = 0; i < w->n_polled; i++)
+		if (w->polled[i]->held)
+			forward_drop_waiting_for(w->polled[i]->held, *dst);
+}
+
+void worker_forget_port(struct worker *w, uint16_t dst)
+{
+	ask(w, do_forget, &dst);
+}
+
+/* Life */
+
+static void do_stop(struct worker *w, void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < w->n_slots; i++) {
+		struct lane *lane = w->lanes[i];
+
+		if (!lane)
+			continue;
+		do_remove(w, lane);
+		free(lane);
+	}
+	w->stopping = true;
+}
+
+static void free_worker(struct worker *w)
+{
+	while (w->ctx.n_spare)
+		batch_destroy(w->ctx.spare[--w->ctx.n_spare]);
+	batch_destroy(w->ctx.batch);
+	free(w->ctx.spare);
+	free(w->lanes);
+	free(w->polled);
+	if (w->request_fd >= 0)
+		close(w->request_fd);
+	if (w->epfd >= 0)
+		close(w->epfd);
+	sem_destroy(&w->started);
+	free(w);
+}
+
+static int open_fds(struct worker *w)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u32 = (uint32_t)REQUEST_SLOT };
+
+	w->epfd = epoll_create1(EPOLL_CLOEXEC);
+	w->request_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->epfd < 0 || w->request_fd < 0 || epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->request_fd, &ev) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Signals are for the control thread. */
+static int start_thread(struct worker *w)
+{
+	sigset_t all, old;
+	char name[16];
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&w->thread, NULL, thread_main, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		return -err;
+	while (sem_wait(&w->started) < 0 && errno == EINTR)
+		;
+	snprintf(name, sizeof(name), "worker/%u", w->options.idx);
+	pthread_setname_np(w->thread, name);
+	return 0;
+}
+
+struct worker *worker_create(const struct worker_options *options)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	int err;
+
+	if (!w)
+		return NULL;
+	w->options = *options;
+	w->busy_poll_ns = options->poll == WORKER_POLL_ADAPTIVE ? options->busy_poll_us * NSEC_PER_USEC : 0;
+	w->request_fd = -1;
+	sem_init(&w->started, 0, 0);
+	w->ctx.stats = &w->stats;
+	w->ctx.max_spare = SPARE_BATCHES;
+	w->ctx.spare = calloc(SPARE_BATCHES, sizeof(struct batch *));
+	w->ctx.batch = batch_create();
+	err = open_fds(w);
+	if (!err && (!w->ctx.spare || !w->ctx.batch))
+		err = -ENOMEM;
+	if (!err)
+		err = start_thread(w);
+	if (err) {
+		free_worker(w);
+		errno = -err;
+		return NULL;
+	}
+	return w;
+}
+
+void worker_destroy(struct worker *w)
+{
+	if (!w)
+		return;
+	ask(w, do_stop, NULL);
+	pthread_join(w->thread, NULL);
+	free_worker(w);
+}
+
+void worker_get_info(const struct worker *w, struct worker_info *info)
+{
+	struct timespec ts = { 0 };
+
+	clock_gettime(w->cpu_clock, &ts);
+	*info = (struct worker_info){
+		.tid = w->tid,
+		.n_lanes = read_once(&w->n_lanes),
+		.n_polled = read_once(&w->n_polled),
+		.cpu_ns = (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec,
+	};
+	info->stats.rounds = read_once(&w->stats.rounds);
+	info->stats.empty_polls = read_once(&w->stats.empty_polls);
+	info->stats.batches = read_once(&w->stats.batches);
+	info->stats.frames = read_once(&w->stats.frames);
+	info->stats.sleeps = read_once(&w->stats.sleeps);
+	info->stats.wakeups = read_once(&w->stats.wakeups);
+}
