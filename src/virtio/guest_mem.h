@@ -78,4 +78,7 @@ static always_inline int guest_mem_translate(const struct guest_mem *m, struct g
 	return guest_mem_translate_slow(m, cache, addr, len, iov, n, max);
 }
 
+/* Copy `len` bytes at guest address `addr` to `dst`, each byte read once. 0 or -EFAULT. Slow: for what is rarely needed. */
+int guest_mem_read(const struct guest_mem *m, struct guest_mem_cache *cache, uint64_t addr, void *dst, uint32_t len);
+
 #endif

@@ -2,8 +2,12 @@
 /* virtq_driver.h - The driver side of one virtqueue: what a guest's driver does.
  *
  * Tests run it against virtq.h in one process, and the vhost-user front-end (src/vhost/frontend) drives other back-ends with it.
- * The caller provides the memory of the areas (virtq_driver_size()), addresses in it are guest addresses equal to `base_gpa` plus the
- * offset in the memory block. Not hardened: the device is trusted as far as a driver trusts its device. One thread. */
+ * The caller provides the memory of the areas (virtq_driver_size()) and gives buffers by guest address. The device is trusted as
+ * far as a driver trusts its device: what it returns is checked enough not to crash, and `broken` says that it was wrong. One
+ * thread.
+ *
+ * Descriptors are taken first in, first out. So as long as the device uses chains in the order in which they came, descriptors
+ * go round in ring order, which is what VIRTIO_F_IN_ORDER asks of a driver (VIRTIO 1.2, 2.7.5.2). */
 #ifndef RINGWAY_VIRTIO_VIRTQ_DRIVER_H
 #define RINGWAY_VIRTIO_VIRTQ_DRIVER_H
 
@@ -13,17 +17,30 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+/* What the driver remembers of a descriptor, and at a chain's head of the chain. */
+struct virtq_driver_slot {
+	void *token;     /* the caller's; NULL: not the head of a chain that the device has */
+	uint32_t in_len; /* bytes the device may write */
+	uint16_t n_desc;
+	uint16_t last; /* the chain's last descriptor */
+	uint16_t next; /* in the chain, or in the free list */
+};
+
 struct virtq_driver {
 	struct vring_desc *desc;
 	struct vring_avail *avail;
 	struct vring_used *used;
-	void **token;        /* per descriptor head: the caller's */
-	uint16_t *chain_len; /* per descriptor head: descriptors of its chain */
+	struct virtq_driver_slot *slots; /* [size] */
 	uint16_t size;
-	uint16_t free_head, n_free;
-	uint16_t avail_idx, published_idx, last_used, signalled_idx;
-	bool event_idx;
-	bool indirect;
+	uint16_t free_head, free_tail, n_free;
+	uint16_t avail_idx, published_idx,
+	    signalled_idx;            /* chains added, shown, and shown when a kick was last decided on */
+	uint16_t last_used, used_idx; /* chains taken back, and the device's index as last read */
+	uint16_t batch_last, oldest;  /* in order: the head that the used entry names, the head that is due */
+	uint32_t batch_len;
+	bool in_batch;
+	bool event_idx, indirect, in_order;
+	bool broken; /* the device returned what it did not have */
 	uint64_t features;
 };
 
@@ -34,24 +51,26 @@ struct virtq_buf {
 	bool write; /* device writes it */
 };
 
-/* Bytes of the three areas of a ring with `size` entries, and their offsets from a 4096-byte aligned start. */
+/* Bytes of the three areas of a ring with `size` entries, and their offsets from a 4096-byte aligned start. The descriptors
+ * are at 0. */
 size_t virtq_driver_size(uint16_t size, size_t *avail_off, size_t *used_off);
 
 /* Fill `d` over zeroed memory of virtq_driver_size() bytes. 0, -EINVAL, -ENOMEM. */
 int virtq_driver_init(struct virtq_driver *d, uint16_t size, uint64_t features, void *areas);
 void virtq_driver_deinit(struct virtq_driver *d);
 
-/* Make one chain of `n` buffers available, under `token` (not NULL). -ENOSPC: not enough descriptors. Not published yet. */
+/* Make one chain of `n` >= 1 buffers available, under `token` (not NULL). -ENOSPC: not enough descriptors. Not published yet. */
 int virtq_driver_add(struct virtq_driver *d, const struct virtq_buf *bufs, unsigned n, void *token);
-/* The same through an indirect table of `n` entries that the caller keeps at guest address `table_gpa`, our `table`. */
-int virtq_driver_add_indirect(struct virtq_driver *d, const struct virtq_buf *bufs, unsigned n,
-			      struct vring_desc *table, uint64_t table_gpa, void *token);
+/* The same through an indirect table of `n` 16-byte entries that the caller keeps at guest address `table_gpa`, our `table`. */
+int virtq_driver_add_indirect(struct virtq_driver *d, const struct virtq_buf *bufs, unsigned n, void *table,
+			      uint64_t table_gpa, void *token);
 void virtq_driver_publish(struct virtq_driver *d);
-/* After a publish: does the device want a kick? */
+/* After a publish: does the device want a kick? Counts as having decided. */
 bool virtq_driver_should_kick(struct virtq_driver *d);
-/* The next used chain's token and length, or NULL when there is none. */
+/* The next used chain's token and length, or NULL when there is none. A chain that an in-order device skipped counts as
+ * written in full (2.7.9). */
 void *virtq_driver_get_used(struct virtq_driver *d, uint32_t *len);
-/* True when used chains are there already. */
+/* Ask to be notified of used chains. True when there are some already. */
 bool virtq_driver_enable_notify(struct virtq_driver *d);
 void virtq_driver_disable_notify(struct virtq_driver *d);
 

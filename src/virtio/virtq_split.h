@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* virtq_split.h - The device side of a split ring (VIRTIO 1.2, 2.7): the short paths, inlined into the callers of virtq.h.
+ *
+ * What is short: a chain of one direct descriptor, in the region of guest memory that was used last. Everything else is
+ * virtq_split.c's, which starts again from the ring entry; what the short path has read is forgotten, so a guest that
+ * rewrites a descriptor in between is judged by what the second reading finds, alone. */
+#ifndef RINGWAY_VIRTIO_VIRTQ_SPLIT_H
+#define RINGWAY_VIRTIO_VIRTQ_SPLIT_H
+
+#include "virtio/virtq_types.h"
+
+enum { VIRTQ_DESC_FLAGS = VRING_DESC_F_NEXT | VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT };
+
+unsigned virtq_split_refill(struct virtq *vq);
+int virtq_split_pop_chain(struct virtq *vq, enum virtq_dir dir, uint16_t head, struct iovec *iov, unsigned max,
+			  struct virtq_chain *chain);
+bool virtq_split_should_notify(struct virtq *vq);
+bool virtq_split_enable_notify(struct virtq *vq);
+void virtq_split_disable_notify(struct virtq *vq);
+
+static always_inline unsigned virtq_split_available(struct virtq *vq, unsigned want)
+{
+	unsigned n = (uint16_t)(vq->avail_idx - vq->last_avail);
+
+	return likely(n >= want) ? n : virtq_split_refill(vq);
+}
+
+static always_inline int virtq_split_pop(struct virtq *vq, enum virtq_dir dir, struct iovec *iov, unsigned max,
+					 struct virtq_chain *chain)
+{
+	uint16_t head = le16toh(read_once(&vq->avail->ring[vq->last_avail & vq->mask]));
+
+	if (likely(head < vq->size && max > 0)) {
+		const struct vring_desc *d = &vq->desc[head];
+		uint64_t off = le64toh(read_once(&d->addr)) - vq->cache.start;
+		uint32_t len = le32toh(read_once(&d->len));
+		uint16_t flags = le16toh(read_once(&d->flags)) & VIRTQ_DESC_FLAGS;
+		uint16_t wanted = dir == VIRTQ_WRITABLE ? VRING_DESC_F_WRITE : 0;
+
+		if (likely(flags == wanted && len > 0 && off < vq->cache.size && len <= vq->cache.size - off)) {
+			iov[0] = (struct iovec){ vq->cache.host + off, len };
+			*chain = (struct virtq_chain){ .id = head, .n_desc = 1, .n_iov = 1, .len = len };
+			vq->last_avail++;
+			return 0;
+		}
+	}
+	return virtq_split_pop_chain(vq, dir, head, iov, max, chain);
+}
+
+static always_inline void virtq_split_unpop(struct virtq *vq, unsigned n)
+{
+	vq->last_avail = (uint16_t)(vq->last_avail - n);
+}
+
+static always_inline void virtq_split_push(struct virtq *vq, const struct virtq_chain *chain, uint32_t len)
+{
+	vring_used_elem_t *e = &vq->used->ring[vq->used_idx & vq->mask];
+
+	e->id = htole32(chain->id);
+	e->len = htole32(len);
+	vq->used_idx++;
+}
+
+static always_inline void virtq_split_publish(struct virtq *vq)
+{
+	vq->published_idx = vq->used_idx;
+	/* The entries written by virtq_split_push(), and the guest's buffers, before the index that shows them. */
+	store_release(&vq->used->idx, htole16(vq->used_idx));
+}
+
+#endif

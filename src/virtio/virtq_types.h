@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* virtq_types.h - The structures of virtq.h, which says how they are used. Apart, so that each kind of ring has a header of its own. */
+#ifndef RINGWAY_VIRTIO_VIRTQ_TYPES_H
+#define RINGWAY_VIRTIO_VIRTQ_TYPES_H
+
+#include <endian.h>
+#include <errno.h>
+#include <linux/virtio_ring.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/barrier.h"
+#include "base/compiler.h"
+#include "virtio/guest_mem.h"
+
+enum {
+	VIRTQ_SIZE_MAX = 32768,
+	VIRTQ_SIZE_MAX_SUPPORTED = 4096,
+	/* Entries of an indirect table. The specification allows as many as the ring has; Linux makes longer ones on short rings.
+	 * Bounds the time that one chain can cost when none of its descriptors has a byte. */
+	VIRTQ_INDIRECT_MAX = 1024,
+};
+
+/* Which of a chain's buffers are wanted. A chain for the device to read (guest tx) has readable ones only, a receive buffer
+ * writable ones only; a chain with the other kind is a violation (net has no use for mixed chains but for the control queue,
+ * which the front-end handles). */
+enum virtq_dir { VIRTQ_READABLE, VIRTQ_WRITABLE };
+
+struct virtq_config {
+	uint16_t size;       /* entries; split: a power of two, packed: any; 1..VIRTQ_SIZE_MAX */
+	uint64_t features;   /* negotiated; looked at: VIRTIO_F_RING_PACKED, VIRTIO_RING_F_INDIRECT_DESC, _EVENT_IDX */
+	void *desc;          /* our addresses of the three areas, each checked to be large enough and aligned */
+	void *avail;         /* driver area */
+	void *used;          /* device area */
+	uint16_t last_avail; /* where to go on (VHOST_USER_SET_VRING_BASE); packed: bit 15 is the wrap counter */
+};
+
+struct virtq {
+	/* Read by workers, written by control while parked. */
+	struct vring_desc *desc;
+	struct vring_avail *avail;
+	struct vring_used *used;
+	const struct guest_mem *mem;
+	uint16_t size;
+	uint16_t mask;
+	bool event_idx;
+	bool indirect;
+	bool running; /* has memory and areas: may be popped */
+
+	/* The worker's, inside the gate. */
+	bool signalled_valid;
+	bool notify_enabled;          /* we asked the driver for kicks */
+	uint16_t last_avail;          /* next entry of avail to pop */
+	uint16_t avail_idx;           /* the driver's index as last read; last_avail when the ring may not be popped */
+	uint16_t used_idx;            /* entries pushed ... */
+	uint16_t published_idx;       /* ... and of these, visible to the driver */
+	uint16_t signalled_idx;       /* published_idx at the last decision to notify */
+	struct guest_mem_cache cache; /* empty when the ring is broken, so that the short path need not ask */
+	const char *error;            /* static text; not NULL: broken */
+	uint32_t error_value;
+};
+
+/* One popped chain. */
+struct virtq_chain {
+	uint16_t id;     /* give it to virtq_push() */
+	uint16_t n_desc; /* ring entries it takes (1 on a split ring) */
+	uint16_t n_iov;  /* 0 is possible: a chain without a byte */
+	uint32_t len;    /* bytes, sum of the pieces */
+};
+
+/* Mark the ring broken: its first `text` (static) and `value` stay. Returns -EPROTO. */
+int virtq_break(struct virtq *vq, const char *text, uint32_t value);
+
+/* A chain while its descriptors are being collected. */
+struct virtq_walk {
+	struct iovec *iov;
+	unsigned n, max;
+	uint64_t len;
+	uint16_t write; /* VRING_DESC_F_WRITE when that is wanted of each descriptor, else 0 */
+};
+
+/* Add one descriptor's buffer. 0, -ENOBUFS (no room), -EPROTO (ring is broken now). */
+int virtq_walk_add(struct virtq *vq, struct virtq_walk *w, uint64_t addr, uint32_t len, uint16_t flags);
+
+/* A table of descriptors: its bytes when they lie in one piece and aligned, else NULL, and they are fetched one by one. */
+struct virtq_table {
+	const void *entries;
+	uint64_t addr;
+	uint32_t n;
+	bool indirect; /* not the ring's own: no other table may follow */
+};
+
+/* Find the table that an indirect descriptor names. 0 or -EPROTO. */
+int virtq_table_open(struct virtq *vq, struct virtq_table *t, uint64_t addr, uint32_t len);
+/* Copy 16-byte entry `i` < t->n of a table that is not in one piece. 0 or -EPROTO. */
+int virtq_table_fetch(struct virtq *vq, const struct virtq_table *t, uint32_t i, void *entry);
+
+#endif
