@@ -60,7 +60,7 @@ noinline_cold int virtq_break(struct virtq *vq, const char *text, uint32_t value
 	return -EPROTO;
 }
 
-int virtq_walk_add(struct virtq *vq, struct virtq_walk *w, uint64_t addr, uint32_t len, uint16_t flags)
+int virtq_walk_add_slow(struct virtq *vq, struct virtq_walk *w, uint64_t addr, uint32_t len, uint16_t flags)
 {
 	int err;
 
@@ -71,13 +71,22 @@ int virtq_walk_add(struct virtq *vq, struct virtq_walk *w, uint64_t addr, uint32
 				   flags);
 	if (unlikely(len == 0))
 		return 0; /* no piece: the specification does not forbid it, and vhost and DPDK take it */
-	w->len += len;
-	if (unlikely(w->len > UINT32_MAX))
-		return virtq_break(vq, "chain is longer than 4 GiB", len); /* 2.7.5.2 */
 	err = guest_mem_translate(vq->mem, &vq->cache, addr, len, w->iov, &w->n, w->max);
 	if (unlikely(err == -EFAULT))
 		return virtq_break(vq, "buffer is outside guest memory", len);
+	w->len += len;
 	return unlikely(err) ? -ENOBUFS : 0;
+}
+
+int virtq_walk_end(struct virtq *vq, const struct virtq_walk *w, int err, struct virtq_chain *chain)
+{
+	if (unlikely(err == -EPROTO))
+		return err;
+	if (unlikely(w->len > UINT32_MAX))
+		return virtq_break(vq, "chain is longer than 4 GiB", w->n); /* 2.7.5.2 */
+	chain->n_iov = err ? 0 : (uint16_t)w->n;
+	chain->len = err ? 0 : (uint32_t)w->len;
+	return err;
 }
 
 int virtq_table_open(struct virtq *vq, struct virtq_table *t, uint64_t addr, uint32_t len)
@@ -86,26 +95,30 @@ int virtq_table_open(struct virtq *vq, struct virtq_table *t, uint64_t addr, uin
 	unsigned n = 0;
 	int err;
 
-	if (len == 0 || len % TABLE_ENTRY != 0)
+	if (unlikely(len == 0 || len % TABLE_ENTRY != 0))
 		return virtq_break(vq, "indirect table has a length that is not a multiple of 16", len);
-	if (len > VIRTQ_INDIRECT_MAX * TABLE_ENTRY)
+	if (unlikely(len > VIRTQ_INDIRECT_MAX * TABLE_ENTRY))
 		return virtq_break(vq, "indirect table is too long", len);
 	err = guest_mem_translate(vq->mem, &vq->cache, addr, len, &piece, &n, 1);
-	if (err == -EFAULT)
+	if (unlikely(err == -EFAULT))
 		return virtq_break(vq, "indirect table is outside guest memory", len);
-	*t = (struct virtq_table){ .entries = piece.iov_base, .addr = addr, .n = len / TABLE_ENTRY, .indirect = true };
+	t->entries = piece.iov_base;
+	t->addr = addr;
+	t->n = len / TABLE_ENTRY;
 	if (unlikely(err || (uintptr_t)piece.iov_base % alignof(struct vring_desc) != 0))
 		t->entries = NULL;
 	return 0;
 }
 
-int virtq_table_fetch(struct virtq *vq, const struct virtq_table *t, uint32_t i, void *entry)
+noinline_cold const void *virtq_table_fetch(struct virtq *vq, struct virtq_table *t, uint32_t i)
 {
 	uint64_t addr = t->addr + (uint64_t)i * TABLE_ENTRY;
 
-	if (guest_mem_read(vq->mem, &vq->cache, addr, entry, TABLE_ENTRY) < 0)
-		return virtq_break(vq, "indirect table is outside guest memory", i);
-	return 0;
+	if (guest_mem_read(vq->mem, &vq->cache, addr, t->fetched, TABLE_ENTRY) < 0) {
+		virtq_break(vq, "indirect table is outside guest memory", i);
+		return NULL;
+	}
+	return t->fetched;
 }
 
 bool virtq_enable_notify(struct virtq *vq)

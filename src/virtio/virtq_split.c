@@ -20,45 +20,16 @@ unsigned virtq_split_refill(struct virtq *vq)
 	return n;
 }
 
-/* One descriptor, every field read once. */
-static struct vring_desc desc_read(const struct vring_desc *d)
+/* May the chain go on in an indirect table (2.7.5.3)? The descriptor's write flag says nothing (2.7.5.3.2). */
+static int check_indirect(struct virtq *vq, uint16_t flags, bool in_table)
 {
-	return (struct vring_desc){
-		.addr = le64toh(read_once(&d->addr)),
-		.len = le32toh(read_once(&d->len)),
-		.flags = le16toh(read_once(&d->flags)),
-		.next = le16toh(read_once(&d->next)),
-	};
-}
-
-static noinline_cold int desc_fetch(struct virtq *vq, const struct virtq_table *t, uint32_t i, struct vring_desc *d)
-{
-	struct vring_desc raw;
-	int err = virtq_table_fetch(vq, t, i, &raw);
-
-	if (!err)
-		*d = desc_read(&raw);
-	return err;
-}
-
-static int desc_get(struct virtq *vq, const struct virtq_table *t, uint32_t i, struct vring_desc *d)
-{
-	if (unlikely(!t->entries))
-		return desc_fetch(vq, t, i, d);
-	*d = desc_read((const struct vring_desc *)t->entries + i);
+	if (unlikely(in_table))
+		return virtq_break(vq, "indirect descriptor inside an indirect table", flags);
+	if (unlikely(!vq->indirect))
+		return virtq_break(vq, "indirect descriptor, which was not negotiated", flags);
+	if (unlikely(flags & VRING_DESC_F_NEXT))
+		return virtq_break(vq, "indirect descriptor with a next one", flags);
 	return 0;
-}
-
-/* Go on in the table that `d` names (2.7.5.3). Its write flag says nothing (2.7.5.3.2). */
-static int enter_table(struct virtq *vq, struct virtq_table *t, const struct vring_desc *d)
-{
-	if (t->indirect)
-		return virtq_break(vq, "indirect descriptor inside an indirect table", d->flags);
-	if (!vq->indirect)
-		return virtq_break(vq, "indirect descriptor, which was not negotiated", d->flags);
-	if (d->flags & VRING_DESC_F_NEXT)
-		return virtq_break(vq, "indirect descriptor with a next one", d->flags);
-	return virtq_table_open(vq, t, d->addr, d->len);
 }
 
 /* Collect the descriptors from `i` on. A chain may begin in the ring and end in one indirect table. No part of it visits more
@@ -67,29 +38,38 @@ static int walk(struct virtq *vq, struct virtq_walk *w, uint32_t i)
 {
 	struct virtq_table t = { .entries = vq->desc, .n = vq->size };
 	uint32_t left = t.n;
-	struct vring_desc d;
-	int err;
+	bool in_table = false;
 
 	for (;;) {
-		if (i >= t.n)
+		const struct vring_desc *d;
+		uint64_t addr;
+		uint32_t len;
+		uint16_t flags;
+		int err;
+
+		if (unlikely(i >= t.n))
 			return virtq_break(vq, "descriptor number is outside the table", i);
-		if (left-- == 0)
+		if (unlikely(left-- == 0))
 			return virtq_break(vq, "descriptor chain loops", i);
-		err = desc_get(vq, &t, i, &d);
-		if (err)
-			return err;
-		if (d.flags & VRING_DESC_F_INDIRECT) {
-			err = enter_table(vq, &t, &d);
+		d = likely(t.entries) ? (const struct vring_desc *)t.entries + i : virtq_table_fetch(vq, &t, i);
+		if (unlikely(!d))
+			return -EPROTO;
+		addr = le64toh(read_once(&d->addr));
+		len = le32toh(read_once(&d->len));
+		flags = le16toh(read_once(&d->flags));
+		if (flags & VRING_DESC_F_INDIRECT) {
+			err = check_indirect(vq, flags, in_table);
+			if (unlikely(err) || unlikely(virtq_table_open(vq, &t, addr, len)))
+				return -EPROTO;
+			in_table = true;
 			i = 0;
 			left = t.n;
-		} else {
-			err = virtq_walk_add(vq, w, d.addr, d.len, d.flags);
-			i = d.next;
-			if (!(d.flags & VRING_DESC_F_NEXT))
-				return err;
+			continue;
 		}
-		if (err)
+		err = virtq_walk_add(vq, w, addr, len, flags);
+		if (unlikely(err) || !(flags & VRING_DESC_F_NEXT))
 			return err;
+		i = le16toh(read_once(&d->next));
 	}
 }
 
@@ -101,14 +81,11 @@ int virtq_split_pop_chain(struct virtq *vq, enum virtq_dir dir, uint16_t head, s
 
 	if (unlikely(vq->error))
 		return -EPROTO;
-	err = walk(vq, &w, head);
+	err = virtq_walk_end(vq, &w, walk(vq, &w, head), chain);
 	if (unlikely(err == -EPROTO))
 		return err;
-	*chain = (struct virtq_chain){ .id = head, .n_desc = 1 };
-	if (likely(!err)) {
-		chain->n_iov = (uint16_t)w.n;
-		chain->len = (uint32_t)w.len;
-	}
+	chain->id = head;
+	chain->n_desc = 1;
 	vq->last_avail++;
 	return err;
 }

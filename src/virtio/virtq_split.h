@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* virtq_split.h - The device side of a split ring (VIRTIO 1.2, 2.7): the short paths, inlined into the callers of virtq.h.
  *
- * What is short: a chain of one direct descriptor, in the region of guest memory that was used last. Everything else is
+ * What is short: a chain of one or two direct descriptors, in the region of guest memory that was used last. Everything else is
  * virtq_split.c's, which starts again from the ring entry; what the short path has read is forgotten, so a guest that
  * rewrites a descriptor in between is judged by what the second reading finds, alone. */
 #ifndef RINGWAY_VIRTIO_VIRTQ_SPLIT_H
 #define RINGWAY_VIRTIO_VIRTQ_SPLIT_H
 
 #include "virtio/virtq_types.h"
-
-enum { VIRTQ_DESC_FLAGS = VRING_DESC_F_NEXT | VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT };
 
 unsigned virtq_split_refill(struct virtq *vq);
 int virtq_split_pop_chain(struct virtq *vq, enum virtq_dir dir, uint16_t head, struct iovec *iov, unsigned max,
@@ -25,25 +23,48 @@ static always_inline unsigned virtq_split_available(struct virtq *vq, unsigned w
 	return likely(n >= want) ? n : virtq_split_refill(vq);
 }
 
+/* Descriptor `idx` < size as one piece, when it is plain and in the region used last: 0, or 1 when another one follows. Else -1.
+ * `total` grows by its length. */
+static always_inline int virtq_split_piece(const struct virtq *vq, enum virtq_dir dir, uint16_t idx, struct iovec *iov,
+					   uint64_t *total)
+{
+	const struct vring_desc *d = &vq->desc[idx];
+	uint64_t off = le64toh(read_once(&d->addr)) - vq->cache.start;
+	uint32_t len = le32toh(read_once(&d->len));
+	uint16_t flags = le16toh(read_once(&d->flags));
+	uint16_t wanted = dir == VIRTQ_WRITABLE ? VRING_DESC_F_WRITE : 0;
+
+	if (unlikely((flags & (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT)) != wanted || len == 0 ||
+		     off >= vq->cache.size || len > vq->cache.size - off))
+		return -1;
+	*iov = (struct iovec){ vq->cache.host + off, len };
+	*total += len;
+	return flags & VRING_DESC_F_NEXT;
+}
+
 static always_inline int virtq_split_pop(struct virtq *vq, enum virtq_dir dir, struct iovec *iov, unsigned max,
 					 struct virtq_chain *chain)
 {
 	uint16_t head = le16toh(read_once(&vq->avail->ring[vq->last_avail & vq->mask]));
+	uint64_t len = 0;
+	uint16_t n = 1;
+	int more;
 
-	if (likely(head < vq->size && max > 0)) {
-		const struct vring_desc *d = &vq->desc[head];
-		uint64_t off = le64toh(read_once(&d->addr)) - vq->cache.start;
-		uint32_t len = le32toh(read_once(&d->len));
-		uint16_t flags = le16toh(read_once(&d->flags)) & VIRTQ_DESC_FLAGS;
-		uint16_t wanted = dir == VIRTQ_WRITABLE ? VRING_DESC_F_WRITE : 0;
+	if (unlikely(head >= vq->size || max < 2))
+		goto not_short;
+	more = virtq_split_piece(vq, dir, head, &iov[0], &len);
+	if (more > 0) {
+		uint16_t next = le16toh(read_once(&vq->desc[head].next));
 
-		if (likely(flags == wanted && len > 0 && off < vq->cache.size && len <= vq->cache.size - off)) {
-			iov[0] = (struct iovec){ vq->cache.host + off, len };
-			*chain = (struct virtq_chain){ .id = head, .n_desc = 1, .n_iov = 1, .len = len };
-			vq->last_avail++;
-			return 0;
-		}
+		more = next < vq->size ? virtq_split_piece(vq, dir, next, &iov[1], &len) : -1;
+		n = 2;
 	}
+	if (unlikely(more != 0 || len > UINT32_MAX))
+		goto not_short;
+	*chain = (struct virtq_chain){ .id = head, .n_desc = 1, .n_iov = n, .len = (uint32_t)len };
+	vq->last_avail++;
+	return 0;
+not_short:
 	return virtq_split_pop_chain(vq, dir, head, iov, max, chain);
 }
 

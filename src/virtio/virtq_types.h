@@ -80,20 +80,39 @@ struct virtq_walk {
 	uint16_t write; /* VRING_DESC_F_WRITE when that is wanted of each descriptor, else 0 */
 };
 
-/* Add one descriptor's buffer. 0, -ENOBUFS (no room), -EPROTO (ring is broken now). */
-int virtq_walk_add(struct virtq *vq, struct virtq_walk *w, uint64_t addr, uint32_t len, uint16_t flags);
+/* The rest of virtq_walk_add(): a buffer that crosses regions, lies in another one, has no byte or may not be there. */
+int virtq_walk_add_slow(struct virtq *vq, struct virtq_walk *w, uint64_t addr, uint32_t len, uint16_t flags);
 
-/* A table of descriptors: its bytes when they lie in one piece and aligned, else NULL, and they are fetched one by one. */
+/* Add one descriptor's buffer. 0, -ENOBUFS (no room), -EPROTO (ring is broken now). */
+static always_inline int virtq_walk_add(struct virtq *vq, struct virtq_walk *w, uint64_t addr, uint32_t len,
+					uint16_t flags)
+{
+	uint64_t off = addr - vq->cache.start;
+
+	if (likely((flags & VRING_DESC_F_WRITE) == w->write && len > 0 && off < vq->cache.size &&
+		   len <= vq->cache.size - off && w->n < w->max)) {
+		w->iov[w->n++] = (struct iovec){ vq->cache.host + off, len };
+		w->len += len;
+		return 0;
+	}
+	return virtq_walk_add_slow(vq, w, addr, len, flags);
+}
+
+/* At the end of a walk: fill in `chain` for the caller and turn the walk's result into that of virtq_pop(). */
+int virtq_walk_end(struct virtq *vq, const struct virtq_walk *w, int err, struct virtq_chain *chain);
+
+/* An indirect table. */
 struct virtq_table {
-	const void *entries;
+	const void
+	    *entries; /* its bytes when they lie in one piece and aligned, else NULL: they are fetched one by one */
 	uint64_t addr;
 	uint32_t n;
-	bool indirect; /* not the ring's own: no other table may follow */
+	uint64_t fetched[2]; /* the entry that was fetched last */
 };
 
 /* Find the table that an indirect descriptor names. 0 or -EPROTO. */
 int virtq_table_open(struct virtq *vq, struct virtq_table *t, uint64_t addr, uint32_t len);
-/* Copy 16-byte entry `i` < t->n of a table that is not in one piece. 0 or -EPROTO. */
-int virtq_table_fetch(struct virtq *vq, const struct virtq_table *t, uint32_t i, void *entry);
+/* Copy 16-byte entry `i` < t->n of a table that is not in one piece. NULL: ring is broken now. */
+const void *virtq_table_fetch(struct virtq *vq, struct virtq_table *t, uint32_t i);
 
 #endif
