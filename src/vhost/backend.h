@@ -8,7 +8,9 @@
  *
  * Rings: ring 2q is the guest's rx (our tx) of queue pair q, ring 2q + 1 the guest's tx (our rx). Each has a gate
  * (base/gate.h). Workers enter it and use the fields marked so; message handlers park it, or all of them for the memory map,
- * edit, and unpark. After a change the back-end calls ops->ring_changed(), unparked.
+ * edit, and unpark. After a change the back-end calls ops->ring_changed(), unparked. Descriptors that a ring has lost are closed
+ * only after that call: whoever watches a kick fd with epoll(7) takes it out there, because closing alone does not (the
+ * front-end keeps the eventfd open).
  *
  * A ring may be used by a worker when vhost_ring_is_usable(): started (a kick, or a kick fd, came; vhost-user.rst "Ring states")
  * and its areas mapped. Started but disabled: guest tx is processed and discarded, guest rx gets nothing. */
@@ -20,6 +22,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/compiler.h"
 #include "base/gate.h"
 #include "virtio/guest_mem.h"
 #include "virtio/virtq.h"
@@ -30,13 +33,13 @@ struct vhost_backend;
 enum { VHOST_QUEUE_PAIRS_MAX = 16, VHOST_RINGS_MAX = 2 * VHOST_QUEUE_PAIRS_MAX };
 
 struct vhost_ring {
-	struct gate gate;
+	struct gate gate cache_aligned; /* rings are used by different workers */
 	/* Read by workers inside the gate, written by control while parked. */
 	struct virtq vq;
 	bool started;
 	bool enabled;
-	int call_fd; /* to notify the guest; -1: it polls */
-	int kick_fd; /* becomes readable when the guest notifies us; -1: we have to poll. Never read: edge-triggered */
+	int call_fd; /* to notify the guest, an eventfd (vhost_eventfd_signal()); -1: it polls */
+	int kick_fd; /* eventfd, becomes readable when the guest notifies us; -1: we have to poll. Never read: edge-triggered */
 	int err_fd;
 	/* Set by the worker inside the gate when virtq_error() is set; control closes the connection (vhost_backend_ring_broken()). */
 	bool broken;
@@ -71,10 +74,13 @@ struct vhost_backend_ops {
 	void (*features_changed)(void *arg);
 	/* Connected, disconnected, broken, MTU: for status and events. */
 	void (*state_changed)(void *arg);
+	/* The guest with this address has moved here: tell the network (VHOST_USER_SEND_RARP). NULL: not offered. */
+	void (*announce)(void *arg, const uint8_t mac[6]);
 };
 
 /* Create and start to listen or connect. A stale socket file is replaced; a live one (somebody answers) is -EADDRINUSE; NULL on failure with
- * the error and a text for people (naming the path) in err. Control thread, as all functions below. */
+ * the error and a text for people (naming the path) in err. Control thread, as all functions below; none of them may be called from
+ * ops, but those that only read. */
 struct vhost_backend *vhost_backend_create(struct event_loop *loop, const struct vhost_backend_config *config,
 					   const struct vhost_backend_ops *ops, void *arg, int *error, char *err,
 					   size_t err_size);
@@ -89,7 +95,8 @@ uint64_t vhost_backend_features(const struct vhost_backend *b);
 bool vhost_backend_is_connected(const struct vhost_backend *b);
 /* MTU the front-end announced with VHOST_USER_NET_SET_MTU, 0: none. */
 uint16_t vhost_backend_mtu(const struct vhost_backend *b);
-/* Why the last connection ended, or why this one is broken; "" when there is nothing to tell. */
+/* Why the last connection ended, what was refused in this one, or why there is none; "" when there is nothing to tell. Stays
+ * until a ring runs again, so that a front-end that comes back and fails at once does not hide it. */
 const char *vhost_backend_error(const struct vhost_backend *b);
 
 /* Some worker marked ring(s) broken: write to err_fd, close the connection, keep the reason. Control thread; workers get

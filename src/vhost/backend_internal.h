@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backend_internal.h - What the files of the back-end share. Not for others.
+ *
+ *   backend.c           life cycle, connection, questions from outside
+ *   backend_messages.c  the table of messages; checks one against it, parks rings, calls its handler, answers
+ *   backend_session.c   handlers: features, protocol features, status, reset
+ *   backend_memory.c    handlers: the guest's memory
+ *   backend_rings.c     handlers: rings; and the ring states
+ *
+ * A handler runs with the rings parked that the table says. It leaves its reply in the message's payload and returns 0, or a
+ * negative errno with a reason (vhost_backend_reason()): -EPROTO ends the connection; any other error is answered when the
+ * front-end asked for an answer, and ends the connection when it did not. */
+#ifndef RINGWAY_VHOST_BACKEND_INTERNAL_H
+#define RINGWAY_VHOST_BACKEND_INTERNAL_H
+
+#include "base/compiler.h"
+#include "base/log.h"
+#include "vhost/backend.h"
+#include "vhost/connector.h"
+#include "vhost/listener.h"
+#include "vhost/socket.h"
+
+struct watch;
+
+enum { VHOST_FDS_PER_RING = 3 }; /* call, kick, err */
+
+struct vhost_backend {
+	struct event_loop *loop;
+	struct vhost_backend_config config;
+	const struct vhost_backend_ops *ops;
+	void *arg;
+
+	struct vhost_listener listener; /* server mode */
+	struct watch *listener_watch;
+	struct timer *listener_pause;     /* runs while accept(2) lacks descriptors */
+	struct vhost_connector connector; /* client mode */
+
+	bool connected;
+	struct vhost_socket socket;
+	struct watch *watch;
+
+	/* This connection's. */
+	uint64_t features; /* acknowledged, with VHOST_USER_F_PROTOCOL_FEATURES */
+	uint64_t protocol_features;
+	bool has_features;
+	uint8_t status;
+	uint16_t mtu;
+	struct guest_mem mem;
+
+	/* To be told, or closed, when nothing is parked any more. */
+	uint32_t changed_rings; /* bit per ring */
+	bool features_changed;
+	bool state_changed;
+	int lost_fds[VHOST_FDS_PER_RING * VHOST_RINGS_MAX];
+	unsigned n_lost_fds;
+
+	const char *message_name; /* of the message being handled, for reasons; NULL: none */
+	char error[256];
+	char connect_error[128]; /* why there is no connection; client mode */
+	struct log_limit log_limit;
+
+	unsigned n_rings;
+	struct vhost_ring rings[VHOST_RINGS_MAX];
+};
+
+static_assert(VHOST_RINGS_MAX <= 32, "changed_rings has a bit for each");
+
+/* backend.c */
+
+/* Keep why a message is refused; returns `err`. */
+int vhost_backend_reason(struct vhost_backend *b, int err, const char *fmt, ...) printf_like(3, 4);
+void vhost_backend_park(struct vhost_backend *b);
+void vhost_backend_unpark(struct vhost_backend *b);
+/* Nothing parked: tell ops what has changed, then close what was lost. */
+void vhost_backend_report_changes(struct vhost_backend *b);
+uint64_t vhost_backend_offered_features(const struct vhost_backend *b);
+uint64_t vhost_backend_offered_protocol_features(const struct vhost_backend *b);
+
+/* backend_messages.c */
+
+/* Act on the message that b->socket holds. An error ends the connection. */
+int vhost_backend_dispatch(struct vhost_backend *b);
+
+/* backend_rings.c. The ring is parked. */
+
+void vhost_ring_init(struct vhost_ring *r);
+static inline unsigned vhost_ring_index(const struct vhost_backend *b, const struct vhost_ring *r)
+{
+	return (unsigned)(r - b->rings);
+}
+/* Find the ring's areas in memory again, after something it depends on has changed. 0: it runs, or is not to run yet;
+ * -EFAULT, -EINVAL, without a reason: its areas are not in the guest's memory, or not as they have to be. */
+int vhost_ring_remap(struct vhost_backend *b, struct vhost_ring *r);
+/* Stopped; where it stood is kept in r->base. Call and kick descriptors are lost. */
+void vhost_ring_stop(struct vhost_backend *b, struct vhost_ring *r);
+/* Stopped and disabled, all that was said about it forgotten; the err descriptor stays. */
+void vhost_ring_reset(struct vhost_backend *b, struct vhost_ring *r);
+/* As it was before the connection. */
+void vhost_ring_forget(struct vhost_backend *b, struct vhost_ring *r);
+void vhost_ring_mark_changed(struct vhost_backend *b, const struct vhost_ring *r);
+
+/* Handlers. `r`: the ring that the message names, NULL when it names none. */
+#define VHOST_HANDLER(name) int name(struct vhost_backend *b, union vhost_user_payload *p, struct vhost_ring *r)
+VHOST_HANDLER(vhost_handle_get_features);
+VHOST_HANDLER(vhost_handle_set_features);
+VHOST_HANDLER(vhost_handle_get_protocol_features);
+VHOST_HANDLER(vhost_handle_set_protocol_features);
+VHOST_HANDLER(vhost_handle_set_owner);
+VHOST_HANDLER(vhost_handle_reset_owner);
+VHOST_HANDLER(vhost_handle_reset_device);
+VHOST_HANDLER(vhost_handle_get_queue_num);
+VHOST_HANDLER(vhost_handle_set_mtu);
+VHOST_HANDLER(vhost_handle_send_rarp);
+VHOST_HANDLER(vhost_handle_get_status);
+VHOST_HANDLER(vhost_handle_set_status);
+VHOST_HANDLER(vhost_handle_set_mem_table);
+VHOST_HANDLER(vhost_handle_get_max_mem_slots);
+VHOST_HANDLER(vhost_handle_add_mem_reg);
+VHOST_HANDLER(vhost_handle_rem_mem_reg);
+VHOST_HANDLER(vhost_handle_set_vring_num);
+VHOST_HANDLER(vhost_handle_set_vring_addr);
+VHOST_HANDLER(vhost_handle_set_vring_base);
+VHOST_HANDLER(vhost_handle_get_vring_base);
+VHOST_HANDLER(vhost_handle_set_vring_kick);
+VHOST_HANDLER(vhost_handle_set_vring_call);
+VHOST_HANDLER(vhost_handle_set_vring_err);
+VHOST_HANDLER(vhost_handle_set_vring_enable);
+VHOST_HANDLER(vhost_handle_set_vring_endian);
+
+#endif

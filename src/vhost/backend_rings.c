@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backend_rings.c - The states of a ring, and the handlers of messages about one. The ring is parked.
+ *
+ * "Ring states": stopped until SET_VRING_KICK, then started until GET_VRING_BASE; enabled and disabled on top of that. `started`
+ * is what the front-end wants. The ring is in use (vq.running) when in addition its size and addresses are known and in memory. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vhost/backend_internal.h"
+#include "vhost/eventfd.h"
+
+/* The descriptor is closed when ring_changed() has been called. */
+static void lose_fd(struct vhost_backend *b, int *fd)
+{
+	if (*fd < 0)
+		return;
+	b->lost_fds[b->n_lost_fds++] = *fd;
+	*fd = -1;
+}
+
+void vhost_ring_mark_changed(struct vhost_backend *b, const struct vhost_ring *r)
+{
+	b->changed_rings |= 1u << vhost_ring_index(b, r);
+}
+
+/* States */
+
+void vhost_ring_init(struct vhost_ring *r)
+{
+	gate_init(&r->gate);
+	r->call_fd = r->kick_fd = r->err_fd = -1;
+}
+
+/* Leave the areas; base says where to go on. */
+static void unmap(struct vhost_ring *r)
+{
+	if (!r->vq.running)
+		return;
+	virtq_stop(&r->vq);
+	r->base = r->vq.last_avail;
+}
+
+void vhost_ring_stop(struct vhost_backend *b, struct vhost_ring *r)
+{
+	if (r->started)
+		vhost_ring_mark_changed(b, r);
+	unmap(r);
+	r->started = false;
+	r->broken = false;
+	r->has_kick = false;
+	lose_fd(b, &r->call_fd);
+	lose_fd(b, &r->kick_fd);
+}
+
+void vhost_ring_reset(struct vhost_backend *b, struct vhost_ring *r)
+{
+	vhost_ring_stop(b, r);
+	if (r->enabled)
+		vhost_ring_mark_changed(b, r);
+	r->enabled = false;
+	r->num = 0;
+	r->base = 0;
+	r->has_addr = r->has_num = r->logs_used = false;
+}
+
+void vhost_ring_forget(struct vhost_backend *b, struct vhost_ring *r)
+{
+	vhost_ring_reset(b, r);
+	lose_fd(b, &r->err_fd);
+}
+
+struct area {
+	const char *name;
+	uint64_t user_addr, size;
+	unsigned align;
+	void **host; /* where our address of it goes */
+};
+
+/* -EFAULT: not in the guest's memory, -EINVAL: not aligned. */
+static int find_area(const struct vhost_backend *b, const struct area *a)
+{
+	*a->host = guest_mem_user_to_host(&b->mem, a->user_addr, a->size);
+	if (!*a->host)
+		return -EFAULT;
+	return (uintptr_t)*a->host % a->align != 0 ? -EINVAL : 0;
+}
+
+/* VIRTIO 1.2, 2.7: sizes and alignments of the three areas, with the event fields at their ends. On failure *fault is the area. */
+static int find_areas(const struct vhost_backend *b, const struct vhost_ring *r, struct virtq_config *c,
+		      struct area *fault)
+{
+	const struct area areas[] = {
+		{ "descriptor table", r->desc_user_addr, 16ull * r->num, 16, &c->desc },
+		{ "available ring", r->avail_user_addr, 6 + 2ull * r->num, 2, &c->avail },
+		{ "used ring", r->used_user_addr, 6 + 8ull * r->num, 4, &c->used },
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(areas) && err == 0; i++) {
+		*fault = areas[i];
+		err = find_area(b, &areas[i]);
+	}
+	return err;
+}
+
+int vhost_ring_remap(struct vhost_backend *b, struct vhost_ring *r)
+{
+	struct virtq_config c = { .size = r->num, .features = b->features };
+	struct area fault;
+	int err;
+
+	unmap(r);
+	if (!r->started || !r->has_addr || !r->has_num)
+		return 0;
+	err = find_areas(b, r, &c, &fault);
+	if (err < 0)
+		return err;
+	c.last_avail = r->base;
+	err = virtq_init(&r->vq, &c, &b->mem);
+	if (err < 0)
+		return err;
+	b->error[0] = '\0';
+	return 0;
+}
+
+/* Would, or did, the ring with what is known of it find its areas? If not, say why. */
+static int check_areas(struct vhost_backend *b, const struct vhost_ring *r)
+{
+	struct virtq_config c;
+	struct area a;
+	int err = find_areas(b, r, &c, &a);
+
+	if (err == -EFAULT)
+		return vhost_backend_reason(b, err,
+					    "%s at %#" PRIx64 " with %" PRIu64 " bytes is not in the guest's memory",
+					    a.name, a.user_addr, a.size);
+	if (err < 0)
+		return vhost_backend_reason(b, err, "%s at %#" PRIx64 " is not aligned to %u bytes", a.name,
+					    a.user_addr, a.align);
+	return 0;
+}
+
+/* As vhost_ring_remap(), with a reason. */
+static int remap_or_explain(struct vhost_backend *b, struct vhost_ring *r)
+{
+	int err = vhost_ring_remap(b, r);
+
+	if (err < 0 && check_areas(b, r) == 0)
+		vhost_backend_reason(b, err, "ring of %u entries: %s", r->num, strerrordesc_np(-err));
+	return err;
+}
+
+/* Size, addresses, position */
+
+VHOST_HANDLER(vhost_handle_set_vring_num)
+{
+	uint32_t num = p->state.num;
+
+	/* VIRTIO 1.2, 2.7: a power of two, at most 32768 */
+	if (num == 0 || num > VIRTQ_SIZE_MAX || (num & (num - 1)) != 0)
+		return vhost_backend_reason(b, -EINVAL, "ring of %" PRIu32 " entries", num);
+	r->num = (uint16_t)num;
+	r->has_num = true;
+	return remap_or_explain(b, r);
+}
+
+/* May come while the ring runs: QEMU switches the logging of used rings so. Before there is any memory nothing can be said of
+ * the addresses; that is done when the ring starts. */
+VHOST_HANDLER(vhost_handle_set_vring_addr)
+{
+	if (p->addr.flags & ~(1u << VHOST_VRING_F_LOG))
+		return vhost_backend_reason(b, -EINVAL, "unknown flags %#x", p->addr.flags);
+	r->desc_user_addr = p->addr.desc_user_addr;
+	r->avail_user_addr = p->addr.avail_user_addr;
+	r->used_user_addr = p->addr.used_user_addr;
+	r->log_guest_addr = p->addr.log_guest_addr;
+	r->logs_used = p->addr.flags & (1u << VHOST_VRING_F_LOG);
+	r->has_addr = true;
+	if (!r->started && r->has_num && b->mem.n > 0)
+		return check_areas(b, r);
+	return remap_or_explain(b, r);
+}
+
+VHOST_HANDLER(vhost_handle_set_vring_base)
+{
+	if (p->state.num > UINT16_MAX)
+		return vhost_backend_reason(b, -EINVAL, "index %#x of an available ring", p->state.num);
+	r->base = (uint16_t)p->state.num;
+	return 0;
+}
+
+VHOST_HANDLER(vhost_handle_get_vring_base)
+{
+	vhost_ring_stop(b, r);
+	p->state.num = r->base;
+	return 0;
+}
+
+VHOST_HANDLER(vhost_handle_set_vring_endian)
+{
+	(void)r;
+	if (p->state.num != 0)
+		return vhost_backend_reason(b, -EINVAL, "byte order %u; a ring has to be little-endian", p->state.num);
+	return 0;
+}
+
+VHOST_HANDLER(vhost_handle_set_vring_enable)
+{
+	if (p->state.num > 1)
+		return vhost_backend_reason(b, -EINVAL, "value %u is neither 0 nor 1", p->state.num);
+	if (r->enabled != (p->state.num == 1))
+		vhost_ring_mark_changed(b, r);
+	r->enabled = p->state.num == 1;
+	return 0;
+}
+
+/* Descriptors */
+
+/* The message's descriptor into *fd, -1 when it says that there is none. */
+static int take_fd(struct vhost_backend *b, const union vhost_user_payload *p, int *fd)
+{
+	bool has_fd = !(p->u64 & VHOST_USER_VRING_NOFD_MASK);
+
+	*fd = -1;
+	if (has_fd != (b->socket.n_fds == 1))
+		return vhost_backend_reason(b, -EPROTO, has_fd ? "no descriptor" : "a descriptor that it denies");
+	if (!has_fd)
+		return 0;
+	if (!vhost_eventfd_adopt(b->socket.fds[0]))
+		return vhost_backend_reason(b, -EINVAL, "the descriptor is not an eventfd");
+	*fd = vhost_socket_take_fd(&b->socket, 0);
+	return 0;
+}
+
+static int replace_fd(struct vhost_backend *b, const union vhost_user_payload *p, int *ring_fd)
+{
+	int fd, err = take_fd(b, p, &fd);
+
+	if (err < 0)
+		return err;
+	lose_fd(b, ring_fd);
+	*ring_fd = fd;
+	return 0;
+}
+
+/* Starts the ring. Without a descriptor we have to poll. */
+VHOST_HANDLER(vhost_handle_set_vring_kick)
+{
+	int err = replace_fd(b, p, &r->kick_fd);
+
+	if (err < 0)
+		return err;
+	r->has_kick = true;
+	r->started = true;
+	vhost_ring_mark_changed(b, r);
+	/* "If VHOST_USER_F_PROTOCOL_FEATURES has not been negotiated, the ring starts directly in the enabled state." */
+	if (!(b->features & (1ull << VHOST_USER_F_PROTOCOL_FEATURES)))
+		r->enabled = true;
+	if (r->vq.running)
+		return 0;
+	err = remap_or_explain(b, r);
+	if (err < 0)
+		r->started = false;
+	return err;
+}
+
+/* A notification for which the old descriptor was used just now may have been lost on the front-end's side: give one too
+ * many instead. */
+VHOST_HANDLER(vhost_handle_set_vring_call)
+{
+	int err = replace_fd(b, p, &r->call_fd);
+
+	if (err == 0 && r->vq.running)
+		vhost_eventfd_signal(r->call_fd);
+	return err;
+}
+
+VHOST_HANDLER(vhost_handle_set_vring_err)
+{
+	return replace_fd(b, p, &r->err_fd);
+}
