@@ -4,6 +4,7 @@
 
 #include <endian.h>
 
+#include "packet/crc32c.h"
 #include "packet/csum_impl.h"
 
 static const struct csum_impl *impl = &csum_scalar;
@@ -13,6 +14,14 @@ unsigned csum_impls(const struct csum_impl *impls[CSUM_IMPLS_MAX])
 	unsigned n = 0;
 
 	impls[n++] = &csum_scalar;
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx2"))
+		impls[n++] = &csum_avx2;
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw"))
+		impls[n++] = &csum_avx512;
+#elif defined(__aarch64__)
+	impls[n++] = &csum_neon;
+#endif
 	return n;
 }
 
@@ -21,6 +30,7 @@ void csum_init(void)
 	const struct csum_impl *impls[CSUM_IMPLS_MAX];
 
 	impl = impls[csum_impls(impls) - 1];
+	crc32c_init();
 }
 
 const char *csum_impl_name(void)

@@ -13,7 +13,7 @@
 
 #include "packet/frame.h"
 
-/* Choose the implementation for this machine. Once, before threads are started; without it the scalar one is used. */
+/* Choose the implementations for this machine, of CRC32c too. Once, before threads are started; without it the scalar one is used. */
 void csum_init(void);
 /* Name of the implementation in use: "scalar", "avx2", "avx512", "neon". */
 const char *csum_impl_name(void);
@@ -83,10 +83,10 @@ static inline uint16_t csum_update(uint16_t csum, uint32_t old, uint32_t new)
 /* Sum of frame bytes [off, len). off <= f->len. */
 uint32_t csum_frame(const struct frame *f, uint32_t off);
 
-/* Complete the checksum that `f->offload` asks for, in the frame's private head, which grows to hold the field: store ~sum([csum_start,
- * len)) at csum_start + csum_offset, 0 as 0xffff. For writers that do not copy. Afterwards the frame asks for no checksum any more
- * (finish_csum, OFFLOAD_NEEDS_CSUM); no other frame may share its head. False, and nothing is changed, when the field lies beyond
- * the frame or beyond FRAME_HEAD_MAX. */
+/* Complete the checksum that `f->offload` asks for in the way that f->finish_csum says (FINISH_CSUM_*; NONE is as FINISH_CSUM), in the
+ * frame's private head, which grows to hold the field. For writers that do not copy. Afterwards the frame asks for no checksum any
+ * more (finish_csum, OFFLOAD_NEEDS_CSUM); no other frame may share its head. False, and nothing is changed, when the field lies
+ * beyond the frame or beyond FRAME_HEAD_MAX. */
 bool frame_finish_csum(struct frame *f);
 
 /* Copy the whole frame to the scatter list `dst` (total room >= f->len), and complete the checksum on the way when

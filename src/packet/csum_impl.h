@@ -3,7 +3,10 @@
  *
  * All compute the same number: the bytes, padded with zeros to a multiple of four, are read as 32-bit words in the order of
  * memory and added with end-around carry, the caller's sum last. 2^32 - 1 being a multiple of 2^16 - 1, folding it gives the Internet
- * checksum; and as the representation is fixed too (0 only when every byte is 0), implementations can be compared for equality. */
+ * checksum; and as the representation is fixed too (0 only when every byte is 0), implementations can be compared for equality.
+ *
+ * The bytes may be a guest's, who may change them meanwhile: what is summed may then differ from what is copied. The receiver
+ * finds a bad checksum, as it would had the sender sent one. */
 #ifndef RINGWAY_PACKET_CSUM_IMPL_H
 #define RINGWAY_PACKET_CSUM_IMPL_H
 
@@ -16,10 +19,14 @@ struct csum_impl {
 	uint32_t (*copy)(void *dst, const void *src, size_t len, uint32_t sum);
 };
 
+/* A twin is there on its architecture only. */
 extern const struct csum_impl csum_scalar;
+extern const struct csum_impl csum_avx2;
+extern const struct csum_impl csum_avx512;
+extern const struct csum_impl csum_neon;
 
 /* The implementations that this CPU can run, slowest first; csum_init() takes the last. */
-enum { CSUM_IMPLS_MAX = 4 };
+enum { CSUM_IMPLS_MAX = 3 };
 unsigned csum_impls(const struct csum_impl *impls[CSUM_IMPLS_MAX]);
 
 /* A sum of up to 2^32 words to the 32 bits that csum.h speaks of. */

@@ -48,15 +48,19 @@ struct frame {
 	uint16_t rx_n_desc;
 
 	/* The switch's and the egress port's. */
-	uint16_t dst; /* index of the destination port in the snapshot, or FRAME_DST_* */
-	uint8_t drop; /* enum drop_reason; not DROP_NONE: forward no further, only give back */
-	uint8_t
-	    finish_csum; /* made by offload_fit: the writer completes the checksum (see csum.h, frame_finish_csum()) */
-	uint16_t segs_sent; /* segments of this frame the receiver has; a receiver that was full goes on here */
-	uint16_t pad;
-	uint32_t hash; /* flow hash, 0: not computed */
+	uint16_t dst;        /* index of the destination port in the snapshot, or FRAME_DST_* */
+	uint8_t drop;        /* enum drop_reason; not DROP_NONE: forward no further, only give back */
+	uint8_t finish_csum; /* FINISH_CSUM_*, made by offload_fit: the writer completes the checksum (csum.h) */
+	uint16_t segs_sent;  /* segments of this frame the receiver has; a receiver that was full goes on here */
+	uint16_t frag_salt;  /* offload_fit's, any value at first: part of an IPv6 fragment identification */
+	uint32_t hash;       /* flow hash, 0: not computed */
 };
 static_assert(sizeof(struct frame) == 64, "a frame is one cache line");
+
+/* struct frame, finish_csum: what is summed over [csum_start, len) and stored at csum_start + csum_offset. A checksum that
+ * computes to 0 is stored as 0xffff (RFC 768; Linux does so for every protocol), but Linux's segments of TCP keep the 0. The two are
+ * equal as sums. CRC32C is SCTP's, 32 bits, with the field counted as 0 (RFC 9260, 6.8). */
+enum { FINISH_CSUM_NONE = 0, FINISH_CSUM = 1, FINISH_CSUM_KEEP_0 = 2, FINISH_CSUM_CRC32C = 3 };
 
 enum {
 	FRAME_DST_FLOOD = 0xffff, /* every port of the network but the ingress port */
@@ -80,7 +84,8 @@ unsigned frame_to_iov(const struct frame *f, struct iovec *out, unsigned max);
 /* Copy frame bytes [off, off + n) to `dst`; the caller keeps off + n <= len. */
 void frame_copy_out(const struct frame *f, uint32_t off, void *dst, uint32_t n);
 
-/* A slice of `f`'s payload as a new frame's: sets iov, iov_off, n_iov of `out` to begin `off` bytes behind f's head. */
+/* A slice of `f`'s payload as a new frame's: sets iov, iov_off, n_iov of `out` to begin `off` bytes behind f's head, off <=
+ * frame_payload_len(f). `out` may be `f`. Steps over the pieces before `off`: for many slices of one frame, slice the slice before. */
 void frame_slice(const struct frame *f, uint32_t off, struct frame *out);
 
 #endif

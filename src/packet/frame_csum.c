@@ -7,6 +7,7 @@
  * is, for its receiver to drop. */
 #include <string.h>
 
+#include "packet/crc32c.h"
 #include "packet/csum.h"
 #include "packet/cursor.h"
 
@@ -32,27 +33,72 @@ uint32_t csum_frame(const struct frame *f, uint32_t off)
 	return sum_from(&c, f->len - off);
 }
 
-/* Where the checksum is stored, bytes from the start of the frame. */
-static uint32_t field_off(const struct frame *f)
+static uint32_t crc_from(struct cursor *c, size_t n, uint32_t crc)
 {
-	return (uint32_t)f->offload.csum_start + f->offload.csum_offset;
+	while (n > 0) {
+		size_t piece = cursor_peek(c, n);
+
+		crc = crc32c(c->p, piece, crc);
+		cursor_advance(c, piece);
+		n -= piece;
+	}
+	return crc;
 }
 
-static bool field_fits(const struct frame *f)
+/* The field to complete. */
+struct field {
+	uint32_t off; /* bytes from the start of the frame */
+	uint32_t len; /* bytes */
+	uint8_t bytes[4];
+};
+
+static struct field field_of(const struct frame *f)
 {
-	return field_off(f) + sizeof(uint16_t) <= f->len;
+	return (struct field){
+		.off = (uint32_t)f->offload.csum_start + f->offload.csum_offset,
+		.len = f->finish_csum == FINISH_CSUM_CRC32C ? sizeof(uint32_t) : sizeof(uint16_t),
+	};
+}
+
+static bool field_fits(const struct field *field, const struct frame *f)
+{
+	return field->off + field->len <= f->len;
+}
+
+static void set_csum(struct field *field, const struct frame *f, uint32_t sum)
+{
+	uint16_t csum = f->finish_csum == FINISH_CSUM_KEEP_0 ? (uint16_t)~csum_fold(sum) : csum_finish(sum);
+
+	memcpy(field->bytes, &csum, sizeof(csum));
+}
+
+static void set_crc(struct field *field, const struct frame *f)
+{
+	static const uint8_t zeros[4];
+	struct cursor c = cursor_of_frame(f);
+	uint32_t crc;
+
+	cursor_skip(&c, f->offload.csum_start);
+	crc = crc_from(&c, f->offload.csum_offset, CRC32C_INIT);
+	crc = crc32c(zeros, field->len, crc);
+	cursor_skip(&c, field->len);
+	crc = crc_from(&c, f->len - field->off - field->len, crc);
+	crc = crc32c_finish(crc);
+	memcpy(field->bytes, &crc, sizeof(crc));
 }
 
 bool frame_finish_csum(struct frame *f)
 {
-	uint32_t field = field_off(f);
-	uint16_t csum;
+	struct field field = field_of(f);
 
-	if (!field_fits(f) || !frame_pull(f, field + sizeof(csum)))
+	if (!field_fits(&field, f) || !frame_pull(f, field.off + field.len))
 		return false;
-	csum = csum_finish(csum_frame(f, f->offload.csum_start));
-	memcpy(f->head + field, &csum, sizeof(csum));
-	f->finish_csum = 0;
+	if (f->finish_csum == FINISH_CSUM_CRC32C)
+		set_crc(&field, f);
+	else
+		set_csum(&field, f, csum_frame(f, f->offload.csum_start));
+	memcpy(f->head + field.off, field.bytes, field.len);
+	f->finish_csum = FINISH_CSUM_NONE;
 	f->offload.flags &= (uint8_t)~OFFLOAD_NEEDS_CSUM;
 	return true;
 }
@@ -85,15 +131,14 @@ static uint32_t copy_and_sum(struct cursor *dst, struct cursor *src, size_t n)
 }
 
 /* Byte by byte: any of them may be the last of its piece. */
-static void store_at(const struct iovec *dst, size_t off, const void *bytes, size_t n)
+static void store_field(const struct iovec *dst, const struct field *field)
 {
-	const uint8_t *b = bytes;
 	struct cursor c = cursor_of_iov(dst);
 
-	cursor_skip(&c, off);
-	for (size_t i = 0; i < n; i++) {
+	cursor_skip(&c, field->off);
+	for (unsigned i = 0; i < field->len; i++) {
 		cursor_peek(&c, 1);
-		*c.p = b[i];
+		*c.p = field->bytes[i];
 		cursor_advance(&c, 1);
 	}
 }
@@ -102,19 +147,28 @@ static void copy_and_finish(const struct frame *f, const struct iovec *dst)
 {
 	struct cursor to = cursor_of_iov(dst);
 	struct cursor from = cursor_of_frame(f);
+	struct field field = field_of(f);
 	uint16_t start = f->offload.csum_start;
-	uint16_t csum;
 
-	copy(&to, &from, start);
-	csum = csum_finish(copy_and_sum(&to, &from, f->len - start));
-	store_at(dst, field_off(f), &csum, sizeof(csum));
+	if (!field_fits(&field, f)) {
+		copy(&to, &from, f->len);
+		return;
+	}
+	if (f->finish_csum == FINISH_CSUM_CRC32C) {
+		set_crc(&field, f);
+		copy(&to, &from, f->len);
+	} else {
+		copy(&to, &from, start);
+		set_csum(&field, f, copy_and_sum(&to, &from, f->len - start));
+	}
+	store_field(dst, &field);
 }
 
 void frame_copy(const struct frame *f, const struct iovec *dst, unsigned n_dst)
 {
 	assert(n_dst > 0);
 	(void)n_dst;
-	if (f->finish_csum && field_fits(f)) {
+	if (f->finish_csum) {
 		copy_and_finish(f, dst);
 	} else if (f->head_len == f->len && dst->iov_len >= f->len) {
 		memcpy(dst->iov_base, f->head, f->len);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* csum_avx512.c - The checksum with AVX-512.
+ *
+ * Two sums are kept per 64-bit lane: of the lanes as they are, modulo 2^64, and of their upper halves. The second is exact, and
+ * the first minus the second shifted up is the exact sum of the lower halves: three operations for 64 bytes where masking both
+ * halves would take four. Masked loads and stores do the ends and touch no byte outside of the buffer. */
+#include <immintrin.h>
+#include <stdbool.h>
+
+#include "packet/csum.h"
+#include "packet/csum_impl.h"
+
+#define AVX512 __attribute__((target("avx512f,avx512bw")))
+
+struct lanes {
+	__m512i all;   /* modulo 2^64 */
+	__m512i upper; /* of bits 32..63 */
+};
+
+AVX512 static always_inline void add(struct lanes *s, __m512i v)
+{
+	s->all = _mm512_add_epi64(s->all, v);
+	s->upper = _mm512_add_epi64(s->upper, _mm512_srli_epi64(v, 32));
+}
+
+AVX512 static always_inline uint64_t total(const struct lanes *a, const struct lanes *b)
+{
+	__m512i all = _mm512_add_epi64(a->all, b->all);
+	__m512i upper = _mm512_add_epi64(a->upper, b->upper);
+	__m512i lower = _mm512_sub_epi64(all, _mm512_slli_epi64(upper, 32));
+
+	return (uint64_t)_mm512_reduce_add_epi64(_mm512_add_epi64(lower, upper));
+}
+
+AVX512 static always_inline __m512i load(uint8_t *dst, const uint8_t *src, bool copy)
+{
+	__m512i v = _mm512_loadu_si512(src);
+
+	if (copy)
+		_mm512_storeu_si512(dst, v);
+	return v;
+}
+
+/* n < 64; the lanes behind are 0. */
+AVX512 static always_inline __m512i load_part(uint8_t *dst, const uint8_t *src, size_t n, bool copy)
+{
+	__mmask64 mask = (1ull << n) - 1;
+	__m512i v = _mm512_maskz_loadu_epi8(mask, src);
+
+	if (copy)
+		_mm512_mask_storeu_epi8(dst, mask, v);
+	return v;
+}
+
+AVX512 static always_inline uint32_t sum_avx512(uint8_t *dst, const uint8_t *src, size_t len, uint32_t sum, bool copy)
+{
+	struct lanes a = { _mm512_setzero_si512(), _mm512_setzero_si512() };
+	struct lanes b = a;
+
+	for (; len >= 256; src += 256, dst += 256, len -= 256) {
+		add(&a, load(dst, src, copy));
+		add(&b, load(dst + 64, src + 64, copy));
+		add(&a, load(dst + 128, src + 128, copy));
+		add(&b, load(dst + 192, src + 192, copy));
+	}
+	for (; len >= 64; src += 64, dst += 64, len -= 64)
+		add(&a, load(dst, src, copy));
+	if (len > 0)
+		add(&b, load_part(dst, src, len, copy));
+	return csum_add(csum_fold64(total(&a, &b)), sum);
+}
+
+AVX512 static uint32_t partial_avx512(const void *buf, size_t len, uint32_t sum)
+{
+	return sum_avx512((uint8_t *)(uintptr_t)buf, buf, len, sum, false); /* not written to */
+}
+
+AVX512 static uint32_t copy_avx512(void *dst, const void *src, size_t len, uint32_t sum)
+{
+	return sum_avx512(dst, src, len, sum, true);
+}
+
+const struct csum_impl csum_avx512 = { "avx512", partial_avx512, copy_avx512 };
