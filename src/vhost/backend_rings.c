@@ -44,7 +44,7 @@ static void unmap(struct vhost_ring *r)
 
 void vhost_ring_stop(struct vhost_backend *b, struct vhost_ring *r)
 {
-	if (r->started)
+	if (r->started || r->kick_fd >= 0)
 		vhost_ring_mark_changed(b, r);
 	unmap(r);
 	r->started = false;
