@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* port_vhost_rx.c - From a guest's transmit ring into the switch.
+ *
+ * Each chain becomes one frame that stays where the guest put it: the chain's pieces, translated and checked by virtq_pop(), minus
+ * the virtio_net_hdr in front, minus the first bytes, which are copied into the batch's private head. The header and
+ * the boundary between it and the frame may lie anywhere (VIRTIO 1.2, 2.7.4.1: "MUST NOT make assumptions about the
+ * particular arrangement of descriptors"). */
+#include <string.h>
+
+#include "base/barrier.h"
+#include "port/port_vhost_priv.h"
+
+/* A position in a scatter list. */
+struct cursor {
+	struct iovec *iov;
+	unsigned n;
+	size_t off;
+};
+
+/* Copy the next `len` bytes out and go on behind them. The caller knows that there are that many. */
+static void cursor_read(struct cursor *c, void *dst, size_t len)
+{
+	uint8_t *to = dst;
+
+	while (len) {
+		size_t here = MIN(len, c->iov->iov_len - c->off);
+
+		memcpy(to, (const uint8_t *)c->iov->iov_base + c->off, here);
+		to += here;
+		len -= here;
+		c->off += here;
+		if (c->off == c->iov->iov_len && c->n > 1) {
+			c->iov++;
+			c->n--;
+			c->off = 0;
+		}
+	}
+}
+
+static void frame_from_chain(struct frame *f, uint8_t *head, struct iovec *iov, const struct virtq_chain *chain,
+			     unsigned hdr_len)
+{
+	struct cursor c = { .iov = iov, .n = chain->n_iov };
+	struct vnet_hdr hdr = { 0 };
+
+	*f = (struct frame){ .head = head, .rx_id = chain->id, .rx_n_desc = chain->n_desc, .dst = FRAME_DST_NONE };
+	if (unlikely(chain->len < hdr_len + FRAME_LEN_MIN)) {
+		f->drop = DROP_TOO_SHORT;
+		return;
+	}
+	f->len = chain->len - hdr_len;
+	if (unlikely(f->len > FRAME_LEN_MAX)) {
+		f->drop = DROP_TOO_LONG;
+		return;
+	}
+	cursor_read(&c, &hdr, hdr_len);
+	f->head_len = (uint16_t)MIN(f->len, FRAME_HEAD_FIRST);
+	cursor_read(&c, head, f->head_len);
+	f->iov = c.iov;
+	f->n_iov = (uint16_t)c.n;
+	f->iov_off = (uint32_t)c.off;
+	if (hdr.flags | hdr.gso_type) {
+		vnet_hdr_to_offload(&hdr, &f->offload);
+		f->drop = (uint8_t)offload_check(f);
+	}
+}
+
+/* Started but disabled rings take frames and discard them (vhost-user.rst, "Ring states"). */
+static void discard_all(struct batch *batch)
+{
+	for (unsigned i = 0; i < batch->n; i++)
+		batch->frames[i].drop = DROP_NOT_READY;
+}
+
+static void fill_batch(struct port_vhost *p, struct vhost_ring *r, struct batch *batch, unsigned n)
+{
+	for (unsigned i = 0; i < n && batch->n_iov <= BATCH_IOV - FRAME_IOV_MAX; i++) {
+		struct frame *f = &batch->frames[i];
+		struct iovec *iov = &batch->iov[batch->n_iov];
+		struct virtq_chain chain;
+		int err = virtq_pop(&r->vq, VIRTQ_READABLE, iov, FRAME_IOV_MAX, &chain);
+
+		if (unlikely(err == -EPROTO)) {
+			port_vhost_ring_broken(p, r);
+			return;
+		}
+		frame_from_chain(f, batch->heads[i], iov, &chain, p->hdr_len);
+		if (unlikely(err))
+			f->drop = DROP_BAD_CHAIN;
+		batch->n_iov += chain.n_iov;
+		batch->bytes += f->len;
+		batch->n = i + 1;
+	}
+}
+
+unsigned port_vhost_rx(struct port *port, unsigned queue, struct batch *batch)
+{
+	struct port_vhost *p = port_vhost_of(port);
+	struct vhost_ring *r = port_vhost_rx_ring(p, queue);
+	unsigned n;
+
+	if (!gate_try_enter(&r->gate))
+		return 0;
+	if (!vhost_ring_is_usable(r))
+		goto nothing;
+	n = virtq_available(&r->vq, BATCH_FRAMES);
+	if (n == 0)
+		goto nothing;
+	batch_reset(batch);
+	fill_batch(p, r, batch, MIN(n, BATCH_FRAMES));
+	if (batch->n == 0)
+		goto nothing;
+	if (unlikely(!r->enabled))
+		discard_all(batch);
+	return batch->n;
+
+nothing:
+	gate_leave(&r->gate);
+	return 0;
+}
+
+void port_vhost_rx_done(struct port *port, unsigned queue, struct batch *batch)
+{
+	struct port_vhost *p = port_vhost_of(port);
+	struct vhost_ring *r = port_vhost_rx_ring(p, queue);
+
+	if (likely(!r->broken)) {
+		for (unsigned i = 0; i < batch->n; i++) {
+			const struct frame *f = &batch->frames[i];
+			struct virtq_chain chain = { .id = f->rx_id, .n_desc = f->rx_n_desc };
+
+			virtq_push(&r->vq, &chain, 0);
+		}
+		port_vhost_publish(r, &port->queues[queue].rx);
+	}
+	gate_leave(&r->gate);
+}

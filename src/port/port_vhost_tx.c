@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* port_vhost_tx.c - From the switch into a guest's receive buffers: the one copy.
+ *
+ * A frame goes into one chain or, with mergeable buffers, into as many as it needs (VIRTIO 1.2, 5.1.6.4). Chains are taken
+ * first and given back unused when the ring runs out, so that a frame is in the ring whole or not at all. */
+#include <string.h>
+
+#include "base/barrier.h"
+#include "packet/csum.h"
+#include "packet/offload_fit.h"
+#include "port/port_vhost_priv.h"
+
+enum {
+	/* Receive buffers that one frame may take. A driver's smallest are about 1500 bytes; the bound keeps one with buffers of a
+	 * byte from costing more than a drop. */
+	TX_CHAINS_MAX = 256,
+};
+
+/* Receive buffers taken for one frame. */
+struct room {
+	unsigned n_chains;
+	unsigned n_iov;
+	uint32_t len; /* bytes, header included */
+	struct virtq_chain chains[TX_CHAINS_MAX];
+	struct iovec iov[FRAME_IOV_MAX];
+};
+
+enum taken { TAKEN, RING_FULL, TOO_SMALL, BROKEN };
+
+static void room_give_back(struct virtq *vq, struct room *room)
+{
+	unsigned n_desc = 0;
+
+	for (unsigned i = 0; i < room->n_chains; i++)
+		n_desc += room->chains[i].n_desc;
+	virtq_unpop(vq, n_desc);
+}
+
+/* Take buffers for `need` bytes. On anything but TAKEN, none are taken. */
+static enum taken room_take(struct port_vhost *p, struct virtq *vq, uint32_t need, struct room *room)
+{
+	unsigned max_chains = p->mergeable ? MIN(TX_CHAINS_MAX, vq->size) : 1;
+	enum taken why;
+
+	room->n_chains = 0;
+	room->n_iov = 0;
+	room->len = 0;
+	while (room->len < need) {
+		struct virtq_chain *chain = &room->chains[room->n_chains];
+		int err;
+
+		why = TOO_SMALL;
+		if (unlikely(room->n_chains == max_chains))
+			goto give_back;
+		why = RING_FULL;
+		if (unlikely(virtq_available(vq, 1) == 0))
+			goto give_back;
+		err = virtq_pop(vq, VIRTQ_WRITABLE, &room->iov[room->n_iov], FRAME_IOV_MAX - room->n_iov, chain);
+		if (unlikely(err == -EPROTO))
+			return BROKEN;
+		room->n_chains++;
+		why = TOO_SMALL;
+		if (unlikely(err))
+			goto give_back;
+		room->n_iov += chain->n_iov;
+		room->len += chain->len;
+	}
+	return TAKEN;
+
+give_back:
+	room_give_back(vq, room);
+	return virtq_error(vq) ? BROKEN : why;
+}
+
+/* Write `len` bytes of header at the start of the room. Returns the pieces behind it, how many in *n. */
+static struct iovec *put_header(struct room *room, const void *hdr, size_t len, unsigned *n)
+{
+	struct iovec *iov = room->iov;
+	const uint8_t *from = hdr;
+
+	*n = room->n_iov;
+	while (len) {
+		size_t here = MIN(len, iov->iov_len);
+
+		memcpy(iov->iov_base, from, here);
+		from += here;
+		len -= here;
+		iov->iov_base = (uint8_t *)iov->iov_base + here;
+		iov->iov_len -= here;
+		if (iov->iov_len == 0 && *n > 1) {
+			iov++;
+			(*n)--;
+		}
+	}
+	return iov;
+}
+
+static void push_room(struct virtq *vq, const struct room *room, uint32_t len)
+{
+	for (unsigned i = 0; i < room->n_chains; i++) {
+		uint32_t here = MIN(len, room->chains[i].len);
+
+		virtq_push(vq, &room->chains[i], here);
+		len -= here;
+	}
+}
+
+/* One frame that the guest takes as it is (but for finish_csum). */
+static enum taken put_frame(struct port_vhost *p, struct virtq *vq, const struct frame *f)
+{
+	uint32_t need = p->hdr_len + f->len;
+	struct vnet_hdr hdr;
+	struct room room;
+	struct iovec *iov;
+	unsigned n_iov;
+	enum taken t = room_take(p, vq, need, &room);
+
+	if (unlikely(t != TAKEN))
+		return t;
+	/* A driver of the current specification reads num_buffers even without mergeable buffers: 1 (VIRTIO 1.2, 5.1.6.4.1). */
+	vnet_hdr_from_offload(&hdr, &f->offload, (uint16_t)room.n_chains);
+	iov = put_header(&room, &hdr, p->hdr_len, &n_iov);
+	frame_copy(f, iov, n_iov);
+	push_room(vq, &room, need);
+	return TAKEN;
+}
+
+/* A frame that the guest cannot take as it is. Where the ring fills up in between, f->segs_sent says where to go on. */
+static enum taken put_fitted(struct port_vhost *p, struct virtq *vq, struct port_counters *c, struct frame *f)
+{
+	struct offload_fit fit;
+	const struct frame *out;
+	int n = offload_fit_begin(&fit, f, p->caps);
+
+	if (n < 0) {
+		port_count_drop(c, (enum drop_reason) - n, 1);
+		return TAKEN;
+	}
+	while ((out = offload_fit_next(&fit))) {
+		enum taken t = put_frame(p, vq, out);
+
+		if (t != TAKEN)
+			return t;
+		f->segs_sent++;
+		if (out->finish_csum)
+			counter_add(&c->sw_csum, 1);
+	}
+	if (f->segs_sent > 1) {
+		counter_add(&c->sw_gso_frames, 1);
+		counter_add(&c->sw_segments, f->segs_sent);
+	}
+	port_count_frame(c, f);
+	return TAKEN;
+}
+
+static enum taken put(struct port_vhost *p, struct virtq *vq, struct port_counters *c, struct frame *f)
+{
+	enum taken t;
+
+	if (unlikely(!offload_passes(f, p->caps)))
+		return put_fitted(p, vq, c, f);
+	t = put_frame(p, vq, f);
+	if (likely(t == TAKEN))
+		port_count_frame(c, f);
+	return t;
+}
+
+unsigned port_vhost_tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n)
+{
+	struct port_vhost *p = port_vhost_of(port);
+	struct vhost_ring *r = port_vhost_tx_ring(p, queue);
+	struct port_counters *c = &port->queues[queue].tx;
+	unsigned i;
+
+	if (!gate_try_enter(&r->gate))
+		return 0;
+	if (unlikely(!vhost_ring_is_usable(r) || !r->enabled)) {
+		port_count_drop(c, DROP_NOT_READY, n);
+		gate_leave(&r->gate);
+		return n;
+	}
+	/* A full ring is polled, never waited for: the driver need not kick when it adds buffers. */
+	if (unlikely(r->vq.notify_enabled))
+		virtq_disable_notify(&r->vq);
+	for (i = 0; i < n; i++) {
+		enum taken t = put(p, &r->vq, c, frames[i]);
+
+		if (t == RING_FULL)
+			break;
+		if (unlikely(t == TOO_SMALL))
+			port_count_drop(c, DROP_NO_ROOM, 1);
+		if (unlikely(t == BROKEN)) {
+			port_vhost_ring_broken(p, r);
+			port_count_drop(c, DROP_NOT_READY, n - i);
+			i = n;
+			break;
+		}
+	}
+	if (likely(!r->broken))
+		port_vhost_publish(r, c);
+	gate_leave(&r->gate);
+	return i;
+}
