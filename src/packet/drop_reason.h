@@ -10,7 +10,7 @@
 	X(NONE, "none", "not dropped")                                                                     \
 	X(TOO_SHORT, "too_short", "frame shorter than an Ethernet header")                                 \
 	X(TOO_LONG, "too_long",                                                                            \
-	  "frame longer than 65557 bytes, or longer than the network's MTU and not to be segmented")       \
+	  "frame longer than 65601 bytes, or longer than the network's MTU and not to be segmented")       \
 	X(BAD_OFFLOAD, "bad_offload", "checksum or segmentation request that does not fit the frame")      \
 	X(BAD_SOURCE, "bad_source", "source address is multicast or zero")                                 \
 	X(BAD_CHAIN, "bad_chain", "descriptor chain without room for the header, or with too many pieces") \

@@ -27,8 +27,8 @@
 #include "packet/offload.h"
 
 enum {
-	FRAME_LEN_MIN = 14,             /* an Ethernet header; without FCS, as everywhere */
-	FRAME_LEN_MAX = 65535 + 14 + 8, /* the largest IP datagram, two VLAN tags */
+	FRAME_LEN_MIN = 14,                      /* an Ethernet header; without FCS, as everywhere */
+	FRAME_LEN_MAX = 14 + 3 * 4 + 40 + 65535, /* the largest IPv6 packet behind three VLAN tags */
 	FRAME_HEAD_MIN = 64,
 	FRAME_HEAD_FIRST = 128, /* copied at first; frame_pull() fetches more when a parser needs it */
 	FRAME_HEAD_MAX = 256,

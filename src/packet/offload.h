@@ -3,7 +3,7 @@
  *
  * The offload state of a frame says which work its sender left undone: a checksum that covers only the pseudo header, a
  * size that has yet to be cut into segments. It has the meaning and the constants of virtio_net_hdr (VIRTIO 1.2, 5.1.6) but
- * is in host byte order and free of the wire's variants. It was checked when the frame came in (offload_is_sane()). */
+ * is in host byte order and free of the wire's variants. It was checked when the frame came in: offload_check(). */
 #ifndef RINGWAY_PACKET_OFFLOAD_H
 #define RINGWAY_PACKET_OFFLOAD_H
 
@@ -30,6 +30,9 @@ enum {
 	OFFLOAD_NEEDS_CSUM = 1,      /* sum [csum_start, end of frame), store at csum_start + csum_offset */
 	OFFLOAD_DATA_VALID = 2,      /* the sender's device verified the checksum */
 	OFFLOAD_UDP_TUNNEL_CSUM = 8, /* the outer UDP checksum is to be made as well */
+	OFFLOAD_FIXED_ID =
+	    0x80, /* ours, never on the wire: segments keep the IPv4 identification of the whole (gro.h) */
+	OFFLOAD_WIRE_FLAGS = OFFLOAD_NEEDS_CSUM | OFFLOAD_DATA_VALID | OFFLOAD_UDP_TUNNEL_CSUM,
 };
 
 struct offload {
@@ -58,10 +61,32 @@ enum {
 
 struct frame;
 
-/* Is the request of f->offload, which came from an untrusted sender, one that this frame can carry? Called once per
- * frame by the ingress port when flags or gso_type are not 0; refuses what Linux's virtio_net_hdr_to_skb() refuses. Normalizes
- * what may be ignored (a gso_type with a gso_size that the whole frame fits in stays as it is). DROP_NONE or
- * DROP_BAD_OFFLOAD. */
+/* True when there is nothing to check: an all-zero request. Most frames. */
+static inline bool offload_is_trivial(const struct offload *o)
+{
+	return (o->flags | o->gso_type | o->hdr_len) == 0;
+}
+
+/* Is the request of f->offload, which came from an untrusted sender, one that this frame can carry? Called once per frame by the
+ * ingress port unless the request is trivial. DROP_NONE or DROP_BAD_OFFLOAD.
+ *
+ * Refuses what Linux refuses from a tap device's user (virtio_net_hdr_to_skb(), tun_get_user()): offsets outside the frame, unknown
+ * types, gso_size 0 or 0xffff, USO with more than 128 segments. Headers are not parsed: whether they are what gso_type says
+ * comes out when somebody has to cut the frame.
+ *
+ * Normalizes what is left, so that from here on a gso_type means that there is something to cut:
+ *   - a frame that gso_size does not cut becomes GSO_NONE, as in Linux;
+ *   - DATA_VALID is cleared, no driver may set it (VIRTIO 1.2, 5.1.6.2.1);
+ *   - an outer UDP checksum that was left to us and needs no segmentation is completed at once: it follows from the inner one
+ *     without looking at the payload. The head may grow for it;
+ *   - fields without a meaning become 0. */
 int offload_check(struct frame *f);
+
+/* Put `outer_len` bytes of tunnel headers (Ethernet to VXLAN or Geneve) before the frame, whose work left undone becomes the inner
+ * part's. The outer lengths and checksums need not be right if the frame is to be cut, otherwise they must cover it; `udp_off` is
+ * the outer UDP header's offset in `outer`; with `csum`, its checksum is made and its field must hold the pseudo header's sum.
+ * 0; -EMSGSIZE when the head has no room for headers that long or the frame would be longer than FRAME_LEN_MAX; -EOPNOTSUPP for a
+ * frame that already has a tunnel request, or UFO. */
+int offload_encap(struct frame *f, const void *outer, unsigned outer_len, unsigned udp_off, bool csum);
 
 #endif
