@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run_gso.c - From a guest to a wire that can do nothing: the whole way of a frame, in several shapes and with both kinds of writer. */
+#include <string.h>
+
+#include "layout.h"
+#include "packet/drop_reason.h"
+#include "packet/offload_fit.h"
+#include "virtio/vnet_hdr.h"
+#include "wire_check.h"
+
+enum writer { BY_COPY, BY_IOV, N_WRITERS };
+
+static uint16_t le16_at(const struct bytes *b, size_t off)
+{
+	return (uint16_t)(b->data[off] | b->data[off + 1] << 8);
+}
+
+static void read_request(const struct vector *v, struct offload *o)
+{
+	struct vnet_hdr h;
+
+	memcpy(&h, v->vnet_hdr.data, sizeof(h));
+	vnet_hdr_to_offload(&h, o);
+	if (v->vnet_hdr.len < VNET_HDR_LEN_TUNNEL)
+		return;
+	o->flags |= h.flags & OFFLOAD_UDP_TUNNEL_CSUM;
+	o->outer_th_offset = le16_at(&v->vnet_hdr, 20);
+	o->inner_nh_offset = le16_at(&v->vnet_hdr, 22);
+}
+
+static bool put(struct frames *out, const struct frame *f, enum writer writer)
+{
+	struct frame copy = *f;
+
+	if (writer == BY_IOV)
+		return layout_write_iov(out, &copy);
+	layout_write_copy(out, f, f->len > 300 ? 3 : 1);
+	return true;
+}
+
+/* Half of the segments, then the rest after a new start, as for a receiver whose ring was full. */
+static void cut(struct frame *f, enum writer writer, struct frames *out)
+{
+	struct offload_fit fit;
+	const struct frame *seg;
+	int n = offload_fit_begin(&fit, f, 0);
+	int at_once = writer == BY_COPY ? n : (n + 1) / 2;
+
+	while (n > 0 && (seg = offload_fit_next(&fit))) {
+		if (!put(out, seg, writer))
+			return;
+		f->segs_sent++;
+		n--;
+		if (--at_once == 0 && n > 0)
+			n = at_once = offload_fit_begin(&fit, f, 0);
+	}
+}
+
+/* What a port does with a frame that arrives, and what one does that sends it. */
+static void forward(struct frame *f, enum writer writer, struct frames *out)
+{
+	if (f->len < FRAME_LEN_MIN || f->len > FRAME_LEN_MAX)
+		return;
+	if (!offload_is_trivial(&f->offload) && offload_check(f) != DROP_NONE)
+		return;
+	if (offload_passes(f, 0))
+		put(out, f, writer);
+	else
+		cut(f, writer, out);
+}
+
+static bool same_frames(const struct vector *v, const struct frames *got)
+{
+	if (got->n != v->n_out)
+		return failed(v, "%zu frames came out, should be %zu", got->n, v->n_out);
+	for (size_t i = 0; i < got->n; i++) {
+		if (!same_bytes(v, "frame", i, got->at[i], v->out[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool same_lengths(const struct vector *v, const struct frames *got)
+{
+	if (got->n != v->n_out)
+		return failed(v, "%zu frames came out, should be %zu", got->n, v->n_out);
+	for (size_t i = 0; i < got->n; i++) {
+		if (got->at[i].len != v->out[i].len)
+			return failed(v, "frame %zu has %zu bytes, should have %zu", i, got->at[i].len, v->out[i].len);
+	}
+	return true;
+}
+
+/* The kernel's answer is odd; ours may be another, but must be right. */
+static bool is_right(const struct vector *v, const struct frames *got)
+{
+	uint8_t kind = v->vnet_hdr.data[1] & GSO_KIND_MASK;
+	size_t inner_nh = v->vnet_hdr.len == VNET_HDR_LEN_TUNNEL ? le16_at(&v->vnet_hdr, 22) : 0;
+	struct frames whole = { 0 };
+	bool right = true;
+
+	if (kind == GSO_UDP && got->n > 1) {
+		right = wire_reassemble(got, &whole) || failed(v, "fragments cannot be put together");
+		got = &whole;
+	}
+	for (size_t i = 0; right && i < got->n; i++) {
+		const char *fault = wire_fault(got->at[i].data, got->at[i].len, inner_nh);
+
+		if (fault)
+			right = failed(v, "frame %zu: %s is wrong", i, fault);
+	}
+	frames_free(&whole);
+	return right;
+}
+
+static bool check(const struct vector *v, const struct frames *got)
+{
+	if (!v->passed)
+		return got->n == 0 || failed(v, "%zu frames came out, should be none", got->n);
+	switch (v->expect) {
+	case EXPECT_GOOD:
+		return same_frames(v, got);
+	case EXPECT_BAD:
+		return same_lengths(v, got);
+	case EXPECT_NA:
+		return got->n == 0 || same_frames(v, got);
+	default:
+		return is_right(v, got);
+	}
+}
+
+/* Checksum fields further out than any head are out of reach for a port that does not copy. */
+static bool is_out_of_reach(const struct vector *v, enum writer writer)
+{
+	return writer == BY_IOV && le16_at(&v->vnet_hdr, 6) + le16_at(&v->vnet_hdr, 8) + 2 > FIT_HEAD_MAX;
+}
+
+bool run_gso(const struct vector *v)
+{
+	bool ok = true;
+
+	for (unsigned how = 0; ok && how < LAYOUTS * N_WRITERS; how++) {
+		enum writer writer = how % N_WRITERS;
+		struct layout *l = layout_create(v->in[0], how / N_WRITERS);
+		struct frames out = { 0 };
+
+		read_request(v, &l->frame.offload);
+		forward(&l->frame, writer, &out);
+		ok = (out.n == 0 && is_out_of_reach(v, writer)) || check(v, &out);
+		frames_free(&out);
+		layout_destroy(l);
+	}
+	return ok;
+}
