@@ -227,7 +227,8 @@ bool peer_send(struct peer *p, uint32_t request, uint32_t flags, const void *pay
 
 	memcpy(bytes, &h, sizeof(h));
 	if (payload)
-		memcpy(bytes + sizeof(h), payload, n);
+		memcpy(bytes + sizeof(h), payload,
+		       n < sizeof(union vhost_user_payload) ? n : sizeof(union vhost_user_payload));
 	return peer_send_bytes(p, bytes, sizeof(h) + n, fds, n_fds);
 }
 

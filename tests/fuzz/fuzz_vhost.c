@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fuzz_vhost.c - What a front-end sends, through the socket, into the whole back-end.
+ *
+ * An input is a row of parcels, each sent at once: a byte that says which descriptors go with it, a byte for its length, and
+ * that many bytes. Parcels and messages need not match. The device has two queue pairs and a guest memory of 1 MiB. After each parcel the rings
+ * that are in use are looked at as a worker would; after the input every descriptor has to be gone. */
+#include <dirent.h>
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/event_loop.h"
+#include "base/log.h"
+#include "vhost/backend.h"
+
+enum { MEM_SIZE = 1 << 20, QUEUE_PAIRS = 2, FDS_MAX = 12 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct event_loop *loop;
+static struct vhost_backend *backend;
+static struct sockaddr_un addr = { .sun_family = AF_UNIX };
+static char dir[] = "/tmp/ringway-fuzz-XXXXXX";
+static int mem_fd, event_fd;
+static int fds_at_rest;
+
+static void check(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "%s\n", what);
+	abort();
+}
+
+static int count_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	check(d != NULL, "/proc/self/fd");
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void ring_changed(void *arg, unsigned ring)
+{
+	(void)arg;
+	check(ring < 2 * QUEUE_PAIRS, "ring");
+}
+
+static void ignore(void *arg)
+{
+	(void)arg;
+}
+
+static void ignore_mac(void *arg, const uint8_t mac[6])
+{
+	(void)arg, (void)mac;
+}
+
+static void shut_down(void)
+{
+	vhost_backend_destroy(backend);
+	event_loop_destroy(loop);
+	rmdir(dir);
+}
+
+static void start_up(void)
+{
+	static const struct vhost_backend_ops ops = { ring_changed, ignore, ignore, ignore_mac };
+	struct vhost_backend_config config = {
+		.queue_pairs = QUEUE_PAIRS,
+		.features = 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_EVENT_IDX |
+			    1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_NET_F_MRG_RXBUF,
+		.mtu = 9000,
+		.socket_mode = 0600,
+		.socket_uid = (uid_t)-1,
+		.socket_gid = (gid_t)-1,
+	};
+	char err[256];
+	int error;
+
+	log_set_level(LOG_LEVEL_ERROR);
+	check(mkdtemp(dir) != NULL, dir);
+	snprintf(config.socket, sizeof(config.socket), "%s/s", dir);
+	memcpy(addr.sun_path, config.socket, sizeof(addr.sun_path));
+	loop = event_loop_create();
+	backend = vhost_backend_create(loop, &config, &ops, NULL, &error, err, sizeof(err));
+	check(backend != NULL, "back-end");
+	mem_fd = memfd_create("fuzz", MFD_CLOEXEC);
+	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	check(mem_fd >= 0 && event_fd >= 0 && ftruncate(mem_fd, MEM_SIZE) == 0, "memory");
+	fds_at_rest = count_fds();
+	atexit(shut_down);
+}
+
+static void run(void)
+{
+	while (event_loop_turn(loop, 0) > 0)
+		;
+}
+
+/* Low nibble: how many, then: bit 4 the first, bit 5 the others are eventfds, else memory; bit 6: the socket itself instead. */
+static unsigned choose_fds(uint8_t choice, int fd, int *fds)
+{
+	unsigned n = choice & 0xf;
+
+	if (n > FDS_MAX)
+		n = FDS_MAX;
+	for (unsigned i = 0; i < n; i++)
+		fds[i] = choice & 0x40 ? fd : choice & (i == 0 ? 0x10 : 0x20) ? event_fd : mem_fd;
+	return n;
+}
+
+static bool send_parcel(int fd, const uint8_t *bytes, size_t len, const int *fds, unsigned n_fds)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+	} control = { .bytes = { 0 } };
+	struct iovec iov = { (void *)(uintptr_t)bytes, len };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (n_fds > 0) {
+		mh.msg_control = &control;
+		mh.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+		memcpy(CMSG_DATA(&control.align), fds, n_fds * sizeof(int));
+	}
+	return sendmsg(fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
+}
+
+static void use_rings(void)
+{
+	for (unsigned i = 0; i < 2 * QUEUE_PAIRS; i++) {
+		struct vhost_ring *r = vhost_backend_ring(backend, i);
+
+		if (!gate_try_enter(&r->gate))
+			abort();
+		if (vhost_ring_is_usable(r)) {
+			virtq_available(&r->vq, 1);
+			virtq_publish(&r->vq);
+			r->broken = virtq_error(&r->vq) != NULL;
+		}
+		gate_leave(&r->gate);
+	}
+	vhost_backend_check_rings(backend);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int fd, fds[FDS_MAX];
+
+	if (!backend)
+		start_up();
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	check(connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0, "connect");
+	run();
+	while (size > 2) {
+		size_t len = data[1] < size - 2 ? data[1] : size - 2;
+
+		if (len > 0 && !send_parcel(fd, data + 2, len, fds, choose_fds(data[0], fd, fds)))
+			break;
+		data += 2 + len;
+		size -= 2 + len;
+		run();
+		use_rings();
+	}
+	close(fd);
+	run();
+	check(!vhost_backend_is_connected(backend), "still connected");
+	check(count_fds() == fds_at_rest, "descriptors are left");
+	return 0;
+}
