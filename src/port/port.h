@@ -52,7 +52,7 @@ struct port_counters {
 
 /* How long a full tx queue may still keep its senders waiting (see forward.h). Relaxed: an update that is lost does no harm. */
 struct tx_patience {
-	uint64_t credit_ns;
+	int64_t credit_ns;    /* below 0: overdrawn */
 	uint64_t refilled_ns; /* CLOCK_MONOTONIC */
 };
 

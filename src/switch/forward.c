@@ -12,9 +12,11 @@ enum {
 	ADDR_LEN = 6,
 	VLAN_TAGS_LEN = 8, /* two tags do not count against the MTU */
 	WAIT_MAX_NS = 5 * 1000 * 1000,
-	WAIT_REFILL_SHIFT = 2, /* of the time that passes, 1 / 4 becomes credit to keep senders waiting */
+	WAIT_START_NS = 1000 * 1000, /* the least credit to begin a wait with */
+	WAIT_REFILL_SHIFT = 2,       /* of the time that passes, 1 / 4 becomes credit to keep senders waiting */
 };
 
+#define NO_ADDR   (~0ull) /* no address has more than 48 bits */
 #define GROUP_BIT 0x01ull /* of the first byte of an address: multicast or broadcast (IEEE 802, 8.2) */
 
 /* First pass */
@@ -52,7 +54,7 @@ static enum drop_reason decide(struct lookup *l, struct frame *f)
 			return DROP_BAD_SOURCE;
 		fdb_learn(l->from->network->fdb, src, l->from->port->idx, l->now_s);
 		l->src = src;
-		l->dst = 0; /* its own address may be the destination of the next frame */
+		l->dst = NO_ADDR; /* its own address may be the destination of the next frame */
 	}
 	if (dst != l->dst) {
 		l->dst_port = look_up(l, dst);
@@ -150,27 +152,26 @@ static void flood(const struct snapshot *s, const struct snapshot_port *from, un
 	}
 }
 
-/* May `to` keep its senders waiting now? Its credit fills up with time and is spent by waiting. */
-static bool may_wait(struct port *to, unsigned queue, uint64_t now_ns)
+/* The time for which `to` may keep its senders waiting now: it grows with time, and is spent by waiting. */
+static int64_t patience(struct port *to, unsigned queue, uint64_t now_ns)
 {
 	struct tx_patience *p = &to->queues[queue].patience;
-	uint64_t since = now_ns - read_once(&p->refilled_ns);
+	int64_t since = (int64_t)(now_ns - read_once(&p->refilled_ns));
 
-	if ((int64_t)since > 0) {
-		uint64_t credit = read_once(&p->credit_ns) + (since >> WAIT_REFILL_SHIFT);
+	if (since > 0) {
+		int64_t credit = read_once(&p->credit_ns) + (since >> WAIT_REFILL_SHIFT);
 
-		write_once(&p->credit_ns, MIN(credit, (uint64_t)WAIT_MAX_NS));
+		write_once(&p->credit_ns, MIN(credit, (int64_t)WAIT_MAX_NS));
 		write_once(&p->refilled_ns, now_ns);
 	}
-	return read_once(&p->credit_ns) > 0;
+	return read_once(&p->credit_ns);
 }
 
 static void spend_patience(struct port *to, unsigned queue, uint64_t ns)
 {
 	struct tx_patience *p = &to->queues[queue].patience;
-	uint64_t credit = read_once(&p->credit_ns);
 
-	write_once(&p->credit_ns, credit > ns ? credit - ns : 0);
+	write_once(&p->credit_ns, read_once(&p->credit_ns) - (int64_t)ns);
 }
 
 /* Send to each destination of `todo` once; returns the frames whose receiver was full. */
@@ -193,9 +194,10 @@ static uint64_t send_unicast(const struct snapshot *s, unsigned queue, struct ba
 	return full;
 }
 
-/* Drop those of `mask` that may not wait (any longer); returns the others. `waited_ns`: since the last try. */
+/* What becomes of frames whose receiver was full: those whose receiver has at least `least_ns` of patience are returned, the
+ * others dropped. `waited_ns`: since the last try. */
 static uint64_t settle_full(const struct snapshot *s, unsigned queue, struct batch *b, uint64_t mask,
-			    uint64_t waited_ns, bool expired, uint64_t now_ns)
+			    uint64_t waited_ns, int64_t least_ns, uint64_t now_ns)
 {
 	uint64_t keep = 0;
 	struct list list;
@@ -208,7 +210,7 @@ static uint64_t settle_full(const struct snapshot *s, unsigned queue, struct bat
 		to = s->at[list.frames[0]->dst].port;
 		q = pick_queue(to, queue);
 		spend_patience(to, q, waited_ns);
-		if (expired || !may_wait(to, q, now_ns)) {
+		if (patience(to, q, now_ns) < least_ns) {
 			port_count_drop(&to->queues[q].tx, DROP_RING_FULL, list.n);
 			continue;
 		}
@@ -221,7 +223,9 @@ static uint64_t settle_full(const struct snapshot *s, unsigned queue, struct bat
 void forward_batch(const struct snapshot *s, struct port *from, unsigned queue, struct batch *b, uint64_t now_ns)
 {
 	const struct snapshot_port *at = snapshot_find(s, from);
-	struct lookup l = { .s = s, .from = at, .now_s = (uint32_t)(now_ns / NSEC_PER_SEC) };
+	struct lookup l = {
+		.s = s, .from = at, .src = NO_ADDR, .dst = NO_ADDR, .now_s = (uint32_t)(now_ns / NSEC_PER_SEC)
+	};
 	uint64_t unicast, group;
 
 	if (unlikely(!at)) /* deleted a moment ago */
@@ -231,20 +235,20 @@ void forward_batch(const struct snapshot *s, struct port *from, unsigned queue, 
 		flood(s, at, queue, b, group);
 	b->waiting = send_unicast(s, queue, b, unicast);
 	if (unlikely(b->waiting)) {
-		b->waiting = settle_full(s, queue, b, b->waiting, 0, false, now_ns);
+		b->waiting = settle_full(s, queue, b, b->waiting, 0, WAIT_START_NS, now_ns);
 		b->waiting_since_ns = now_ns;
 		b->tried_ns = now_ns;
 	}
 }
 
-bool forward_retry(const struct snapshot *s, struct port *from, unsigned queue, struct batch *b, uint64_t now_ns)
+bool forward_retry(const struct snapshot *s, unsigned queue, struct batch *b, uint64_t now_ns)
 {
 	bool expired = now_ns - b->waiting_since_ns > WAIT_MAX_NS;
+	int64_t least_ns = expired ? INT64_MAX : 1;
 
-	(void)from;
 	b->waiting = send_unicast(s, queue, b, b->waiting);
 	if (b->waiting)
-		b->waiting = settle_full(s, queue, b, b->waiting, now_ns - b->tried_ns, expired, now_ns);
+		b->waiting = settle_full(s, queue, b, b->waiting, now_ns - b->tried_ns, least_ns, now_ns);
 	b->tried_ns = now_ns;
 	return b->waiting == 0;
 }

@@ -23,7 +23,7 @@
 void forward_batch(const struct snapshot *s, struct port *from, unsigned queue, struct batch *b, uint64_t now_ns);
 
 /* Try again what waits; what has waited too long is dropped. True when nothing waits any more. */
-bool forward_retry(const struct snapshot *s, struct port *from, unsigned queue, struct batch *b, uint64_t now_ns);
+bool forward_retry(const struct snapshot *s, unsigned queue, struct batch *b, uint64_t now_ns);
 
 /* Drop what waits, of all destinations, counted as `reason` there; or only of the one with index `dst`. */
 void forward_drop_waiting(const struct snapshot *s, struct batch *b, enum drop_reason reason);
