@@ -15,11 +15,20 @@
 
 struct event_loop;
 struct fdb;
+struct lane;
 struct port;
 struct runtime;
+struct worker;
+
+/* Where a queue's rx side is polled. */
+struct runtime_lane {
+	struct worker *worker;
+	struct lane *lane; /* NULL: not yet, or no more */
+};
 
 struct runtime_port {
 	struct port *port;
+	struct runtime_lane lanes[PORT_QUEUES_MAX];
 	struct port_config config;
 	struct runtime_network *network;
 	uint64_t created_ns; /* CLOCK_MONOTONIC */

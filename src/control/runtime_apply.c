@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime_apply.c - From one configuration to another, touching only what differs.
+ *
+ * A port or network that reads the same before and after keeps running and loses no frame. What differs is deleted and made
+ * again. When a step fails, the configuration from before is applied again. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "control/runtime_priv.h"
+
+/* Two configurations are the same when they print the same. */
+static bool json_same(json_t *a, json_t *b)
+{
+	bool same = a && b && json_equal(a, b);
+
+	json_decref(a);
+	json_decref(b);
+	return same;
+}
+
+static bool same_port(const struct port_config *a, const struct port_config *b)
+{
+	return json_same(port_config_to_json(a, true), port_config_to_json(b, true));
+}
+
+/* Apart from the ports. */
+static bool same_network(const struct network_config *a, const struct network_config *b)
+{
+	struct network_config x = *a, y = *b;
+
+	x.ports = y.ports = NULL;
+	x.n_ports = y.n_ports = 0;
+	return json_same(network_config_to_json(&x, true), network_config_to_json(&y, true));
+}
+
+static const struct network_config *find_network(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_networks; i++)
+		if (strcmp(c->networks[i].name, name) == 0)
+			return &c->networks[i];
+	return NULL;
+}
+
+static const struct port_config *find_port(const struct network_config *n, const char *name)
+{
+	for (size_t i = 0; i < n->n_ports; i++)
+		if (strcmp(n->ports[i].name, name) == 0)
+			return &n->ports[i];
+	return NULL;
+}
+
+/* Deleting first makes names and sockets free for what comes. */
+static int delete_ports(struct runtime *rt, struct runtime_network *n, const struct network_config *want)
+{
+	for (size_t i = n->n_ports; i-- > 0;) {
+		const struct port_config *p = find_port(want, n->ports[i]->config.name);
+		int err;
+
+		if (p && same_port(p, &n->ports[i]->config))
+			continue;
+		err = runtime_port_del(rt, n->ports[i]->config.name, NULL);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int delete_old(struct runtime *rt, const struct config *c)
+{
+	for (size_t i = rt->n_networks; i-- > 0;) {
+		struct runtime_network *n = rt->networks[i];
+		const struct network_config *want = find_network(c, n->name);
+		int err;
+
+		if (want && same_network(want, &n->config))
+			err = delete_ports(rt, n, want);
+		else
+			err = runtime_network_del(rt, n->name, NULL);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int add_new(struct runtime *rt, const struct config *c, struct runtime_error *e)
+{
+	for (size_t i = 0; i < c->n_networks; i++) {
+		const struct network_config *want = &c->networks[i];
+		int err;
+
+		if (!runtime_network_find(rt, want->name)) {
+			err = runtime_network_add(rt, want, e);
+			if (err)
+				return err;
+			continue;
+		}
+		for (size_t k = 0; k < want->n_ports; k++) {
+			if (runtime_port_find(rt, want->ports[k].name))
+				continue;
+			err = runtime_port_add(rt, want->name, &want->ports[k], e);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+/* What runs now, as a configuration; config_deinit() it. */
+static int current_config(const struct runtime *rt, struct config *c)
+{
+	config_init_default(c);
+	c->networks = calloc(rt->n_networks + 1, sizeof(*c->networks));
+	if (!c->networks)
+		return -ENOMEM;
+	for (size_t i = 0; i < rt->n_networks; i++) {
+		const struct runtime_network *n = rt->networks[i];
+		struct network_config *nc = &c->networks[c->n_networks++];
+
+		*nc = n->config;
+		nc->ports = calloc(n->n_ports + 1, sizeof(*nc->ports));
+		if (!nc->ports)
+			return -ENOMEM;
+		for (nc->n_ports = 0; nc->n_ports < n->n_ports; nc->n_ports++)
+			nc->ports[nc->n_ports] = n->ports[nc->n_ports]->config;
+	}
+	return 0;
+}
+
+static int check_fixed(const struct runtime *rt, const struct config *c, struct runtime_error *e)
+{
+	const struct runtime_options *o = &rt->options;
+
+	if (c->workers != o->workers)
+		return runtime_fail(e, -EBUSY, "workers", "is %u, the running daemon has %u: restart it to change this",
+				    c->workers, o->workers);
+	if (c->poll != o->poll)
+		return runtime_fail(e, -EBUSY, "poll", "is %s, the running daemon has %s: restart it to change this",
+				    poll_mode_name(c->poll), poll_mode_name(o->poll));
+	if (c->busy_poll_us != o->busy_poll_us)
+		return runtime_fail(e, -EBUSY, "busy_poll_us",
+				    "is %u, the running daemon has %u: restart it to change this", c->busy_poll_us,
+				    o->busy_poll_us);
+	return 0;
+}
+
+int runtime_apply(struct runtime *rt, const struct config *c, struct runtime_error *e)
+{
+	struct config before;
+	int err = check_fixed(rt, c, e);
+
+	if (err)
+		return err;
+	err = current_config(rt, &before);
+	if (err) {
+		config_deinit(&before);
+		return runtime_fail(e, err, "", "out of memory");
+	}
+	err = delete_old(rt, c);
+	if (!err)
+		err = add_new(rt, c, e);
+	if (err && (delete_old(rt, &before) || add_new(rt, &before, NULL)))
+		log_error("the configuration from before could not be restored completely");
+	config_deinit(&before);
+	return err;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime_priv.h - What the files of the runtime share. */
+#ifndef RINGWAY_CONTROL_RUNTIME_PRIV_H
+#define RINGWAY_CONTROL_RUNTIME_PRIV_H
+
+#include "control/runtime.h"
+#include "switch/snapshot.h"
+#include "worker/worker.h"
+
+struct timer;
+
+struct runtime {
+	struct event_loop *loop;
+	struct runtime_options options;
+	char run_dir[256];
+	size_t n_networks;
+	struct runtime_network **networks;
+	struct runtime_port *by_idx[SNAPSHOT_PORTS_MAX];
+	unsigned
+	    n_idx; /* indices ever used: by_idx[n_idx..] are NULL. Never shrinks, so an index is always inside any snapshot */
+	uint32_t next_id;
+	struct snapshot *published; /* workers read it under QSBR */
+	unsigned n_workers;
+	struct worker **workers;
+	struct timer *ageing;
+};
+
+/* Fill in `e`, if not NULL; returns `status`. */
+int runtime_fail(struct runtime_error *e, int status, const char *field, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* runtime_publish.c: make workers see what rt->networks says. -ENOMEM: they still see what was before. */
+int runtime_publish(struct runtime *rt);
+
+/* runtime_port.c: a port of the configured kind, listening but without lanes or a place in the snapshot. */
+int runtime_open_port(struct runtime *rt, const struct runtime_network *network, const struct port_config *c,
+		      struct port **out, struct runtime_error *e);
+/* Let workers poll the port's queues. 0 or -ENOMEM. */
+int runtime_add_lanes(struct runtime *rt, struct runtime_port *rp);
+void runtime_remove_lanes(struct runtime_port *rp);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options.h - The command line of ringwayd. */
+#ifndef RINGWAY_DAEMON_OPTIONS_H
+#define RINGWAY_DAEMON_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "base/log.h"
+
+struct options {
+	const char *config;  /* -c; NULL: the default file if there is one */
+	const char *run_dir; /* --run-dir; NULL: the default one */
+	bool check;          /* --check: read the configuration and stop */
+	enum log_level log_level;
+};
+
+enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_USAGE };
+
+/* OPTIONS_DONE: --help or --version was printed. OPTIONS_USAGE: an error was. */
+enum options_result options_parse(struct options *o, int argc, char **argv);
+
+#endif
