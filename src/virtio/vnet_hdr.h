@@ -41,7 +41,7 @@ static inline void vnet_hdr_to_offload(const struct vnet_hdr *h, struct offload 
 static inline void vnet_hdr_from_offload(struct vnet_hdr *h, const struct offload *o, uint16_t num_buffers)
 {
 	*h = (struct vnet_hdr){
-		.flags = o->flags,
+		.flags = o->flags & OFFLOAD_WIRE_FLAGS,
 		.gso_type = o->gso_type,
 		.hdr_len = htole16(o->hdr_len),
 		.gso_size = htole16(o->gso_size),

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gro.h - Coalesce the small frames of a port without offloads into few large ones.
+ *
+ * Consecutive segments of one TCP connection, and equal datagrams of one UDP flow, become one frame that asks to be cut again: its
+ * payload is a scatter list of the pieces where they lie. What comes out, cut by offload_fit() for a receiver that takes nothing,
+ * is what went in, bit for bit. The rules for what may merge are Linux's (net/ipv4/tcp_offload.c, udp_offload.c):
+ *
+ *   - Same Ethernet header and tags, addresses, ports, hop limit and flow label, extension headers: a flow. Per flow, one train of
+ *     frames is open. Trains of different flows may overtake each other, frames of one flow may not.
+ *   - A train ends with a segment that has PSH or FIN or is shorter than the first. It ends before a frame that differs in anything
+ *     else than lengths, checksums, sequence number and IPv4 identification (+1 per frame; for UDP it may stay the same),
+ *     or that does not follow in sequence, or would make the whole 65536 bytes long. UDP: 64 datagrams.
+ *   - Never merged: SYN, RST, URG, CWR, pure ACKs, IPv4 options, fragments, Ethernet padding, UDP without checksum. They end
+ *     their flow's train where Linux does so.
+ *   - Checksums are verified, unless the port has set OFFLOAD_DATA_VALID. A frame with a wrong one passes as it is and, as in Linux,
+ *     before the open train of its flow. Frames that were verified and stay single come out with OFFLOAD_DATA_VALID.
+ *   - TCP with an IPv4 identification that stays the same is not merged (Linux merges it and has to split it again for most receivers).
+ *     A UDP train with such has OFFLOAD_FIXED_ID, so that it can be cut into what it was.
+ *
+ * A port's rx uses it like this:
+ *
+ *	while (next frame f is there && gro_has_room(g))
+ *		gro_push(g, f, now_ns);
+ *	gro_flush(g, GRO_FLUSH_ALL);           // or, to hold trains that began less than 50 us ago: now_ns - 50000
+ *	while ((f = gro_pop(g)))
+ *		batch->frames[batch->n++] = *f;
+ *	...
+ *	done:  for (every popped f) for (; f; f = gro_next_piece(g, f)) give back buffer f->rx_id;
+ *	       gro_recycle(g);
+ *
+ * One owner thread. Memory is allocated once. */
+#ifndef RINGWAY_PACKET_GRO_H
+#define RINGWAY_PACKET_GRO_H
+
+#include "packet/frame.h"
+
+enum {
+	GRO_FRAMES_MAX = 256,       /* frames that it can keep, those that were popped and not recycled included */
+	GRO_TRAINS_MAX = 32,        /* flows with an open train; one more closes the oldest */
+	GRO_TRAIN_PIECES_MAX = 512, /* scatter list entries of one train */
+};
+
+#define GRO_FLUSH_ALL UINT64_MAX
+
+struct gro;
+
+/* `udp`: merge datagrams as well, which changes what a receiver that counts them sees (Linux: rx-udp-gro-forwarding). NULL: out of
+ * memory. */
+struct gro *gro_create(bool udp);
+/* NULL is fine. */
+void gro_destroy(struct gro *g);
+
+/* Room for one more frame? When not, recycle first; when even that does not help, flush. */
+bool gro_has_room(const struct gro *g);
+
+/* Take `f`, for which there is room. Its description is copied; its head, which may be changed, and its payload stay the caller's and
+ * have to live until it came out and was recycled. */
+void gro_push(struct gro *g, const struct frame *f, uint64_t now_ns);
+
+/* End all trains that began at or before `begun_ns`. */
+void gro_flush(struct gro *g, uint64_t begun_ns);
+
+/* The next frame that is finished, or NULL. Valid, with its scatter list, until gro_recycle(). */
+struct frame *gro_pop(struct gro *g);
+
+/* The frames that became part of `f`, which was popped, in order, f itself first: of each, rx_id and rx_n_desc still say what they
+ * said when it was pushed. NULL: that was the last. */
+struct frame *gro_next_piece(struct gro *g, struct frame *f);
+
+/* All frames that were popped are done with. */
+void gro_recycle(struct gro *g);
+
+/* Frames pushed and not yet popped, so that a port knows whether it has to come back. */
+unsigned gro_held(const struct gro *g);
+
+#endif
