@@ -20,6 +20,9 @@
 /* Messages taken in at a time: a front-end that sends without pause does not keep others waiting. */
 enum { MESSAGES_PER_TURN = 16 };
 enum { ACCEPT_PAUSE_MS = 1000 };
+/* A message that has begun has to be whole after this time. Front-ends send one with one call; what never gets whole is worse than
+ * a little memory: its descriptors may be the very socket that it comes through, which then never reports its end. */
+enum { MESSAGE_TIMEOUT_MS = 3000 };
 
 /* Shared with the handlers */
 
@@ -113,6 +116,8 @@ static void close_connection(struct vhost_backend *b)
 {
 	watch_remove(b->watch);
 	b->watch = NULL;
+	timer_remove(b->message_timer);
+	b->message_timer = NULL;
 	forget_session(b);
 	vhost_socket_deinit(&b->socket);
 }
@@ -132,27 +137,51 @@ static void end_connection(struct vhost_backend *b, int err)
 		log_error("%s: out of memory; not connected again", b->config.socket);
 }
 
-static void socket_readable(void *arg, int fd, uint32_t events)
+static void message_timed_out(void *arg)
 {
 	struct vhost_backend *b = arg;
 
-	(void)fd, (void)events;
-	for (unsigned n = 0; n < MESSAGES_PER_TURN; n++) {
-		int err = vhost_socket_receive(&b->socket);
+	b->message_timer = NULL;
+	end_connection(b, vhost_backend_reason(b, -ETIMEDOUT, "a message was begun and not finished"));
+}
 
-		if (err == -EAGAIN)
-			return;
-		if (err == 0) {
-			vhost_connector_succeeded(&b->connector);
-			err = vhost_backend_dispatch(b);
-		} else if (err != -ENOTCONN) {
-			vhost_backend_reason(b, err, "%s", b->socket.error);
-		}
-		if (err < 0) {
-			end_connection(b, err);
-			return;
-		}
+static void time_message(struct vhost_backend *b)
+{
+	if (vhost_socket_is_waiting(&b->socket) == (b->message_timer != NULL))
+		return;
+	if (b->message_timer) {
+		timer_remove(b->message_timer);
+		b->message_timer = NULL;
+	} else {
+		b->message_timer = timer_add(b->loop, MESSAGE_TIMEOUT_MS, 0, message_timed_out, b);
 	}
+}
+
+/* Take in one message. 0, or why the connection is over; -EAGAIN: there is none. */
+static int take_message(struct vhost_backend *b)
+{
+	int err = vhost_socket_receive(&b->socket);
+
+	time_message(b);
+	if (err == 0) {
+		vhost_connector_succeeded(&b->connector);
+		return vhost_backend_dispatch(b);
+	}
+	if (err != -ENOTCONN && err != -EAGAIN)
+		vhost_backend_reason(b, err, "%s", b->socket.error);
+	return err;
+}
+
+static void socket_readable(void *arg, int fd, uint32_t events)
+{
+	struct vhost_backend *b = arg;
+	int err = 0;
+
+	(void)fd, (void)events;
+	for (unsigned n = 0; n < MESSAGES_PER_TURN && err == 0; n++)
+		err = take_message(b);
+	if (err < 0 && err != -EAGAIN)
+		end_connection(b, err);
 }
 
 static void log_peer(const struct vhost_backend *b, int fd)

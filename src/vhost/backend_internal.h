@@ -38,6 +38,7 @@ struct vhost_backend {
 	bool connected;
 	struct vhost_socket socket;
 	struct watch *watch;
+	struct timer *message_timer; /* runs while a message has begun and is not whole */
 
 	/* This connection's. */
 	uint64_t features; /* acknowledged, with VHOST_USER_F_PROTOCOL_FEATURES */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* socket.c - Receives and sends vhost-user messages; see socket.h. */
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -117,6 +116,11 @@ static bool is_whole(const struct vhost_socket *s)
 	return s->n_header == sizeof(s->msg.header) && s->n_payload == s->msg.header.size;
 }
 
+bool vhost_socket_is_waiting(const struct vhost_socket *s)
+{
+	return has_begun(s) && !is_whole(s);
+}
+
 int vhost_socket_receive(struct vhost_socket *s)
 {
 	struct vhost_user_msg *m = &s->msg;
@@ -171,7 +175,7 @@ int vhost_socket_send(struct vhost_socket *s, const struct vhost_user_msg *msg, 
 		sent = sendmsg(s->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return fail(s, -EAGAIN, "the peer does not read its messages");
+		return fail(s, -ENOBUFS, "the peer does not read its messages");
 	if (sent < 0)
 		return fail(s, -errno, strerrordesc_np(errno));
 	/* A stream socket takes messages of this size whole or not at all; should it ever not, the stream is spoilt. */

@@ -9,6 +9,7 @@
 #ifndef RINGWAY_VHOST_SOCKET_H
 #define RINGWAY_VHOST_SOCKET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "vhost/wire.h"
@@ -32,10 +33,13 @@ void vhost_socket_deinit(struct vhost_socket *s);
  * other errors, with s->error: nothing more can come. After 0 the next call starts a new message. */
 int vhost_socket_receive(struct vhost_socket *s);
 
+/* Has a message begun that is not whole? */
+bool vhost_socket_is_waiting(const struct vhost_socket *s);
+
 /* Take descriptor `i` < s->n_fds out: the caller closes it. -1 when it was taken before. */
 int vhost_socket_take_fd(struct vhost_socket *s, unsigned i);
 
-/* Send a message with descriptors, which stay the caller's. -EAGAIN when the peer does not read and the kernel holds all
+/* Send a message with descriptors, which stay the caller's. -ENOBUFS when the peer does not read and the kernel holds all
  * that it will hold; any error means that the connection is of no use any more. */
 int vhost_socket_send(struct vhost_socket *s, const struct vhost_user_msg *msg, const int *fds, unsigned n_fds);
 

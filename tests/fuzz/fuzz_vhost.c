@@ -30,8 +30,7 @@ static struct event_loop *loop;
 static struct vhost_backend *backend;
 static struct sockaddr_un addr = { .sun_family = AF_UNIX };
 static char dir[] = "/tmp/ringway-fuzz-XXXXXX";
-static int mem_fd, event_fd;
-static int fds_at_rest;
+static int mem_fd, event_fd, other_fd;
 
 static void check(bool ok, const char *what)
 {
@@ -101,7 +100,7 @@ static void start_up(void)
 	mem_fd = memfd_create("fuzz", MFD_CLOEXEC);
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	check(mem_fd >= 0 && event_fd >= 0 && ftruncate(mem_fd, MEM_SIZE) == 0, "memory");
-	fds_at_rest = count_fds();
+	other_fd = dup(STDERR_FILENO);
 	atexit(shut_down);
 }
 
@@ -111,15 +110,15 @@ static void run(void)
 		;
 }
 
-/* Low nibble: how many, then: bit 4 the first, bit 5 the others are eventfds, else memory; bit 6: the socket itself instead. */
-static unsigned choose_fds(uint8_t choice, int fd, int *fds)
+/* Low nibble: how many, then: bit 4 the first, bit 5 the others are eventfds, else memory; bit 6: something else instead. */
+static unsigned choose_fds(uint8_t choice, int *fds)
 {
 	unsigned n = choice & 0xf;
 
 	if (n > FDS_MAX)
 		n = FDS_MAX;
 	for (unsigned i = 0; i < n; i++)
-		fds[i] = choice & 0x40 ? fd : choice & (i == 0 ? 0x10 : 0x20) ? event_fd : mem_fd;
+		fds[i] = choice & 0x40 ? other_fd : choice & (i == 0 ? 0x10 : 0x20) ? event_fd : mem_fd;
 	return n;
 }
 
@@ -162,17 +161,18 @@ static void use_rings(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int fd, fds[FDS_MAX];
+	int fd, fds[FDS_MAX], n_fds_before;
 
 	if (!backend)
 		start_up();
+	n_fds_before = count_fds(); /* a fuzzer opens its own between inputs */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	check(connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0, "connect");
 	run();
 	while (size > 2) {
 		size_t len = data[1] < size - 2 ? data[1] : size - 2;
 
-		if (len > 0 && !send_parcel(fd, data + 2, len, fds, choose_fds(data[0], fd, fds)))
+		if (len > 0 && !send_parcel(fd, data + 2, len, fds, choose_fds(data[0], fds)))
 			break;
 		data += 2 + len;
 		size -= 2 + len;
@@ -182,6 +182,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	close(fd);
 	run();
 	check(!vhost_backend_is_connected(backend), "still connected");
-	check(count_fds() == fds_at_rest, "descriptors are left");
+	check(count_fds() == n_fds_before, "descriptors are left");
 	return 0;
 }

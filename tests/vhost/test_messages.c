@@ -384,6 +384,23 @@ static void test_descriptors_with_many_bytes(void **state)
 	peer_deinit(&p);
 }
 
+/* The front-end sends its own end of the socket as a descriptor, does not finish, and goes: as we hold its end, the socket
+ * itself never says that it is gone. */
+static void test_own_socket_in_unfinished_message(void **state)
+{
+	struct rig *rig = *state;
+	struct peer p;
+
+	peer_init(&p);
+	bring_to(rig, &p, RUNNING);
+	assert_true(peer_send_bytes(&p, "\x05", 1, &p.fd, 1));
+	peer_deinit(&p);
+	for (unsigned i = 0; i < 100 && vhost_backend_is_connected(rig->b); i++)
+		event_loop_turn(rig->loop, 100);
+	assert_false(vhost_backend_is_connected(rig->b));
+	assert_non_null(strstr(vhost_backend_error(rig->b), "not finished"));
+}
+
 /* Several at once, as a front-end that does not wait sends them. */
 static void test_many_in_one_go(void **state)
 {
@@ -538,6 +555,7 @@ int main(void)
 		T(test_cut_short),
 		T(test_byte_by_byte),
 		T(test_descriptors_with_many_bytes),
+		T(test_own_socket_in_unfinished_message),
 		T(test_many_in_one_go),
 		T(test_replies_not_read),
 		T(test_no_answer_before_reply_ack),
