@@ -18,6 +18,7 @@
 
 #include "base/event_loop.h"
 #include "base/log.h"
+#include "base/lost_memory.h"
 #include "base/run_dir.h"
 #include "control/api.h"
 #include "control/config.h"
@@ -176,7 +177,11 @@ static int run(struct daemon *d)
 
 	raise_fd_limit();
 	csum_init();
-	err = start_loop(d);
+	err = lost_memory_init();
+	if (err)
+		log_error("SIGBUS cannot be handled: %s", strerror(-err));
+	else
+		err = start_loop(d);
 	if (!err)
 		err = start_runtime(d);
 	if (!err)

@@ -10,12 +10,14 @@
 #include <unistd.h>
 
 #include "base/barrier.h"
+#include "base/lost_memory.h"
 
 enum { HUGE_PAGE_MAX_SHIFT = 34 }; /* 16 GiB, the largest that any architecture of Linux has */
 
 int guest_mem_init(struct guest_mem *m)
 {
 	m->n = 0;
+	m->lost_fd = -1;
 	m->regions = calloc(GUEST_MEM_REGIONS_MAX, sizeof(*m->regions));
 	return m->regions ? 0 : -ENOMEM;
 }
@@ -29,8 +31,10 @@ void guest_mem_deinit(struct guest_mem *m)
 
 static void region_unmap(const struct guest_region *r)
 {
-	if (r->map_base)
-		munmap(r->map_base, r->map_size);
+	if (!r->map_base)
+		return;
+	lost_memory_remove(r->lost_handle);
+	munmap(r->map_base, r->map_size);
 }
 
 void guest_mem_clear(struct guest_mem *m)
@@ -38,6 +42,14 @@ void guest_mem_clear(struct guest_mem *m)
 	for (unsigned i = 0; i < m->n; i++)
 		region_unmap(&m->regions[i]);
 	m->n = 0;
+}
+
+const struct guest_region *guest_mem_lost(const struct guest_mem *m)
+{
+	for (unsigned i = 0; i < m->n; i++)
+		if (m->regions[i].map_base && lost_memory_is_lost(m->regions[i].lost_handle))
+			return &m->regions[i];
+	return NULL;
 }
 
 static bool range_wraps(uint64_t start, uint64_t size)
@@ -96,7 +108,7 @@ static uint64_t map_alignment(const struct stat *st)
 	return block;
 }
 
-static int region_map(struct guest_region *r, int fd)
+static int region_map(struct guest_region *r, int fd, int lost_fd)
 {
 	uint64_t align, slack;
 	struct stat st;
@@ -112,6 +124,11 @@ static int region_map(struct guest_region *r, int fd)
 			   (off_t)(r->file_offset - slack));
 	if (r->map_base == MAP_FAILED)
 		return -errno;
+	r->lost_handle = lost_memory_add(r->map_base, r->map_size, lost_fd);
+	if (r->lost_handle < 0) {
+		munmap(r->map_base, r->map_size);
+		return r->lost_handle;
+	}
 	madvise(r->map_base, r->map_size, MADV_DONTDUMP); /* a core file of ours shall not hold the guests' memory */
 	r->host = (uint8_t *)r->map_base + slack;
 	return 0;
@@ -128,7 +145,7 @@ int guest_mem_add_fd(struct guest_mem *m, uint64_t guest_addr, uint64_t user_add
 
 	if (pos < 0)
 		return pos;
-	err = region_map(&r, fd);
+	err = region_map(&r, fd, m->lost_fd);
 	if (err)
 		return err;
 	region_insert(m, (unsigned)pos, &r);

@@ -27,9 +27,11 @@ struct guest_region {
 	void *map_base;      /* what to unmap: page-aligned, from file offset 0 or the region's page */
 	size_t map_size;
 	uint64_t file_offset;
+	int lost_handle; /* lost_memory.h; < 0: not registered */
 };
 
 struct guest_mem {
+	int lost_fd; /* eventfd that is told when a region is lost, -1: none; set it before regions are added */
 	unsigned n;
 	struct guest_region *regions; /* sorted by guest_addr, no overlap; capacity GUEST_MEM_REGIONS_MAX */
 };
@@ -54,6 +56,8 @@ int guest_mem_add_host(struct guest_mem *m, uint64_t guest_addr, uint64_t user_a
 /* Remove the region with exactly this position; -ENOENT when there is none. */
 int guest_mem_remove(struct guest_mem *m, uint64_t guest_addr, uint64_t user_addr, uint64_t size);
 void guest_mem_clear(struct guest_mem *m);
+/* The first region whose file was cut short under us and which reads as zeroes since (base/lost_memory.h), or NULL. */
+const struct guest_region *guest_mem_lost(const struct guest_mem *m);
 
 /* Our address of [user_addr, user_addr + size) when it lies in one region, else NULL. */
 void *guest_mem_user_to_host(const struct guest_mem *m, uint64_t user_addr, uint64_t size);
