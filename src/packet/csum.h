@@ -28,16 +28,14 @@ uint32_t csum_copy(void *dst, const void *src, size_t len, uint32_t sum);
 /* 16 bits, not inverted. */
 static inline uint16_t csum_fold(uint32_t sum)
 {
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	return (uint16_t)((sum + (sum << 16 | sum >> 16)) >>
+			  16); /* the carry of the lower half comes out in the upper one */
 }
 
 static inline uint32_t csum_add(uint32_t a, uint32_t b)
 {
-	uint64_t s = (uint64_t)a + b;
-
-	return (uint32_t)(s + (s >> 32));
+	a += b;
+	return a + (a < b);
 }
 
 /* Add the sum of a piece that begins `off` bytes into the whole. */

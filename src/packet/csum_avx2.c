@@ -20,12 +20,15 @@ AVX2 static always_inline void add(struct lanes *s, __m256i v)
 	s->upper = _mm256_add_epi64(s->upper, _mm256_srli_epi64(v, 32));
 }
 
-AVX2 static always_inline uint64_t total(const struct lanes *a, const struct lanes *b)
+AVX2 static always_inline struct lanes join(struct lanes a, struct lanes b)
 {
-	__m256i all = _mm256_add_epi64(a->all, b->all);
-	__m256i upper = _mm256_add_epi64(a->upper, b->upper);
-	__m256i lower = _mm256_sub_epi64(all, _mm256_slli_epi64(upper, 32));
-	__m256i both = _mm256_add_epi64(lower, upper);
+	return (struct lanes){ _mm256_add_epi64(a.all, b.all), _mm256_add_epi64(a.upper, b.upper) };
+}
+
+AVX2 static always_inline uint64_t total(struct lanes s)
+{
+	__m256i lower = _mm256_sub_epi64(s.all, _mm256_slli_epi64(s.upper, 32));
+	__m256i both = _mm256_add_epi64(lower, s.upper);
 	__m128i half = _mm_add_epi64(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
 
 	return (uint64_t)_mm_cvtsi128_si64(half) + (uint64_t)_mm_extract_epi64(half, 1);
@@ -76,17 +79,17 @@ static always_inline uint64_t sum_tail(uint8_t *dst, const uint8_t *src, size_t 
 AVX2 static always_inline uint32_t sum_avx2(uint8_t *dst, const uint8_t *src, size_t len, uint32_t sum, bool copy)
 {
 	struct lanes a = { _mm256_setzero_si256(), _mm256_setzero_si256() };
-	struct lanes b = a;
+	struct lanes b = a, c = a, d = a;
 
 	for (; len >= 128; src += 128, dst += 128, len -= 128) {
 		add(&a, load(dst, src, copy));
 		add(&b, load(dst + 32, src + 32, copy));
-		add(&a, load(dst + 64, src + 64, copy));
-		add(&b, load(dst + 96, src + 96, copy));
+		add(&c, load(dst + 64, src + 64, copy));
+		add(&d, load(dst + 96, src + 96, copy));
 	}
 	for (; len >= 32; src += 32, dst += 32, len -= 32)
 		add(&a, load(dst, src, copy));
-	return csum_add(csum_fold64(total(&a, &b) + sum_tail(dst, src, len, copy)), sum);
+	return csum_fold64(total(join(join(a, b), join(c, d))) + sum_tail(dst, src, len, copy) + sum);
 }
 
 AVX2 static uint32_t partial_avx2(const void *buf, size_t len, uint32_t sum)

@@ -23,13 +23,16 @@ AVX512 static always_inline void add(struct lanes *s, __m512i v)
 	s->upper = _mm512_add_epi64(s->upper, _mm512_srli_epi64(v, 32));
 }
 
-AVX512 static always_inline uint64_t total(const struct lanes *a, const struct lanes *b)
+AVX512 static always_inline struct lanes join(struct lanes a, struct lanes b)
 {
-	__m512i all = _mm512_add_epi64(a->all, b->all);
-	__m512i upper = _mm512_add_epi64(a->upper, b->upper);
-	__m512i lower = _mm512_sub_epi64(all, _mm512_slli_epi64(upper, 32));
+	return (struct lanes){ _mm512_add_epi64(a.all, b.all), _mm512_add_epi64(a.upper, b.upper) };
+}
 
-	return (uint64_t)_mm512_reduce_add_epi64(_mm512_add_epi64(lower, upper));
+AVX512 static always_inline uint64_t total(struct lanes s)
+{
+	__m512i lower = _mm512_sub_epi64(s.all, _mm512_slli_epi64(s.upper, 32));
+
+	return (uint64_t)_mm512_reduce_add_epi64(_mm512_add_epi64(lower, s.upper));
 }
 
 AVX512 static always_inline __m512i load(uint8_t *dst, const uint8_t *src, bool copy)
@@ -41,10 +44,10 @@ AVX512 static always_inline __m512i load(uint8_t *dst, const uint8_t *src, bool 
 	return v;
 }
 
-/* n < 64; the lanes behind are 0. */
+/* 0 < n <= 64; the lanes behind are 0. */
 AVX512 static always_inline __m512i load_part(uint8_t *dst, const uint8_t *src, size_t n, bool copy)
 {
-	__mmask64 mask = (1ull << n) - 1;
+	__mmask64 mask = ~0ull >> (64 - n);
 	__m512i v = _mm512_maskz_loadu_epi8(mask, src);
 
 	if (copy)
@@ -52,22 +55,35 @@ AVX512 static always_inline __m512i load_part(uint8_t *dst, const uint8_t *src, 
 	return v;
 }
 
-AVX512 static always_inline uint32_t sum_avx512(uint8_t *dst, const uint8_t *src, size_t len, uint32_t sum, bool copy)
+AVX512 static always_inline uint64_t sum_long(uint8_t *dst, const uint8_t *src, size_t len, bool copy)
 {
 	struct lanes a = { _mm512_setzero_si512(), _mm512_setzero_si512() };
-	struct lanes b = a;
+	struct lanes b = a, c = a, d = a;
 
 	for (; len >= 256; src += 256, dst += 256, len -= 256) {
 		add(&a, load(dst, src, copy));
 		add(&b, load(dst + 64, src + 64, copy));
-		add(&a, load(dst + 128, src + 128, copy));
-		add(&b, load(dst + 192, src + 192, copy));
+		add(&c, load(dst + 128, src + 128, copy));
+		add(&d, load(dst + 192, src + 192, copy));
 	}
-	for (; len >= 64; src += 64, dst += 64, len -= 64)
+	for (; len > 64; src += 64, dst += 64, len -= 64)
 		add(&a, load(dst, src, copy));
 	if (len > 0)
 		add(&b, load_part(dst, src, len, copy));
-	return csum_add(csum_fold64(total(&a, &b)), sum);
+	return total(join(join(a, b), join(c, d)));
+}
+
+AVX512 static always_inline uint32_t sum_avx512(uint8_t *dst, const uint8_t *src, size_t len, uint32_t sum, bool copy)
+{
+	struct lanes one;
+
+	if (len > 64)
+		return csum_fold64(sum_long(dst, src, len, copy) + sum);
+	if (len == 0)
+		return sum;
+	one.all = load_part(dst, src, len, copy);
+	one.upper = _mm512_srli_epi64(one.all, 32);
+	return csum_fold64(total(one) + sum);
 }
 
 AVX512 static uint32_t partial_avx512(const void *buf, size_t len, uint32_t sum)

@@ -29,11 +29,11 @@ extern const struct csum_impl csum_neon;
 enum { CSUM_IMPLS_MAX = 3 };
 unsigned csum_impls(const struct csum_impl *impls[CSUM_IMPLS_MAX]);
 
-/* A sum of up to 2^32 words to the 32 bits that csum.h speaks of. */
+/* A sum of up to 2^32 words to the 32 bits that csum.h speaks of: the upper half of the sum of both orders of the halves has
+ * the carry of the lower in it. */
 static inline uint32_t csum_fold64(uint64_t sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return (uint32_t)(sum + (sum >> 32));
+	return (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
 }
 
 #endif

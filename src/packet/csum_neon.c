@@ -43,7 +43,7 @@ static always_inline uint32_t sum_neon(uint8_t *dst, const uint8_t *src, size_t 
 	if (len > 0)
 		b = vpadalq_u32(b, load_part(dst, src, len, copy));
 	a = vaddq_u64(vaddq_u64(a, b), vaddq_u64(c, d));
-	return csum_add(csum_fold64(vaddvq_u64(a)), sum);
+	return csum_fold64(vaddvq_u64(a) + sum);
 }
 
 static uint32_t partial_neon(const void *buf, size_t len, uint32_t sum)

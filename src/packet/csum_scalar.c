@@ -34,7 +34,7 @@ static uint32_t partial_scalar(const void *buf, size_t len, uint32_t sum)
 	for (; len >= 4; p += 4, len -= 4)
 		acc[0] += load32(p);
 	acc[0] += load_tail(p, len);
-	return csum_add(csum_fold64(acc[0] + acc[1] + acc[2] + acc[3]), sum);
+	return csum_fold64(acc[0] + acc[1] + acc[2] + acc[3] + sum);
 }
 
 static uint32_t copy_scalar(void *dst, const void *src, size_t len, uint32_t sum)
@@ -59,7 +59,7 @@ static uint32_t copy_scalar(void *dst, const void *src, size_t len, uint32_t sum
 	v = load_tail(p, len);
 	memcpy(q, &v, len);
 	acc[0] += v;
-	return csum_add(csum_fold64(acc[0] + acc[1] + acc[2] + acc[3]), sum);
+	return csum_fold64(acc[0] + acc[1] + acc[2] + acc[3] + sum);
 }
 
 const struct csum_impl csum_scalar = { "scalar", partial_scalar, copy_scalar };
