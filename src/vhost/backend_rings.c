@@ -5,6 +5,7 @@
  * is what the front-end wants. The ring is in use (vq.running) when in addition its size and addresses are known and in memory. */
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/virtio_config.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -87,18 +88,41 @@ static int find_area(const struct vhost_backend *b, const struct area *a)
 	return (uintptr_t)*a->host % a->align != 0 ? -EINVAL : 0;
 }
 
-/* VIRTIO 1.2, 2.7: sizes and alignments of the three areas, with the event fields at their ends. On failure *fault is the area. */
+static bool is_packed(const struct vhost_backend *b)
+{
+	return b->features & (1ull << VIRTIO_F_RING_PACKED);
+}
+
+enum { N_AREAS = 3 };
+
+/* VIRTIO 1.2, 2.7: sizes and alignments of the areas of a split ring, with the event fields at their ends. */
+static void split_areas(const struct vhost_ring *r, struct virtq_config *c, struct area areas[N_AREAS])
+{
+	areas[0] = (struct area){ "descriptor table", r->desc_user_addr, 16ull * r->num, 16, &c->desc };
+	areas[1] = (struct area){ "available ring", r->avail_user_addr, 6 + 2ull * r->num, 2, &c->avail };
+	areas[2] = (struct area){ "used ring", r->used_user_addr, 6 + 8ull * r->num, 4, &c->used };
+}
+
+/* VIRTIO 1.2, 2.8 */
+static void packed_areas(const struct vhost_ring *r, struct virtq_config *c, struct area areas[N_AREAS])
+{
+	areas[0] = (struct area){ "descriptor ring", r->desc_user_addr, 16ull * r->num, 16, &c->desc };
+	areas[1] = (struct area){ "driver event suppression", r->avail_user_addr, 4, 4, &c->avail };
+	areas[2] = (struct area){ "device event suppression", r->used_user_addr, 4, 4, &c->used };
+}
+
+/* On failure *fault is the area. */
 static int find_areas(const struct vhost_backend *b, const struct vhost_ring *r, struct virtq_config *c,
 		      struct area *fault)
 {
-	const struct area areas[] = {
-		{ "descriptor table", r->desc_user_addr, 16ull * r->num, 16, &c->desc },
-		{ "available ring", r->avail_user_addr, 6 + 2ull * r->num, 2, &c->avail },
-		{ "used ring", r->used_user_addr, 6 + 8ull * r->num, 4, &c->used },
-	};
+	struct area areas[N_AREAS];
 	int err = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(areas) && err == 0; i++) {
+	if (is_packed(b))
+		packed_areas(r, c, areas);
+	else
+		split_areas(r, c, areas);
+	for (unsigned i = 0; i < N_AREAS && err == 0; i++) {
 		*fault = areas[i];
 		err = find_area(b, &areas[i]);
 	}
@@ -158,8 +182,8 @@ VHOST_HANDLER(vhost_handle_set_vring_num)
 {
 	uint32_t num = p->state.num;
 
-	/* VIRTIO 1.2, 2.7: a power of two, at most 32768 */
-	if (num == 0 || num > VIRTQ_SIZE_MAX || (num & (num - 1)) != 0)
+	/* VIRTIO 1.2, 2.7 and 2.8: at most 32768, and on a split ring a power of two */
+	if (num == 0 || num > VIRTQ_SIZE_MAX || (!is_packed(b) && (num & (num - 1)) != 0))
 		return vhost_backend_reason(b, -EINVAL, "ring of %" PRIu32 " entries", num);
 	r->num = (uint16_t)num;
 	r->has_num = true;
@@ -183,9 +207,11 @@ VHOST_HANDLER(vhost_handle_set_vring_addr)
 	return remap_or_explain(b, r);
 }
 
+/* Of a packed ring the upper half says how far the ring was used, which is as far as it was available: this device keeps no
+ * descriptor while its ring is stopped. */
 VHOST_HANDLER(vhost_handle_set_vring_base)
 {
-	if (p->state.num > UINT16_MAX)
+	if (p->state.num > UINT16_MAX && !is_packed(b))
 		return vhost_backend_reason(b, -EINVAL, "index %#x of an available ring", p->state.num);
 	r->base = (uint16_t)p->state.num;
 	return 0;
@@ -194,7 +220,7 @@ VHOST_HANDLER(vhost_handle_set_vring_base)
 VHOST_HANDLER(vhost_handle_get_vring_base)
 {
 	vhost_ring_stop(b, r);
-	p->state.num = r->base;
+	p->state.num = is_packed(b) ? r->base | (uint32_t)r->base << 16 : r->base;
 	return 0;
 }
 
