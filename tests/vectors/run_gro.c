@@ -6,6 +6,7 @@
 #include "layout.h"
 #include "packet/gro.h"
 #include "packet/offload_fit.h"
+#include "vector.h"
 #include "virtio/vnet_hdr.h"
 
 enum { HDR_LEN_OFF = 2, HDR_LEN_LEN = 2 };

@@ -5,6 +5,7 @@
 #include "layout.h"
 #include "packet/drop_reason.h"
 #include "packet/offload_fit.h"
+#include "vector.h"
 #include "virtio/vnet_hdr.h"
 #include "wire_check.h"
 

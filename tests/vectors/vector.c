@@ -165,20 +165,3 @@ void vector_free(struct vector *v)
 	free(v->name);
 	free(v->note);
 }
-
-uint8_t *frames_add(struct frames *frames, size_t len)
-{
-	if (frames->n == frames->room) {
-		frames->room = frames->room * 2 + 16;
-		frames->at = must(realloc(frames->at, frames->room * sizeof(*frames->at)));
-	}
-	frames->at[frames->n] = (struct bytes){ must(malloc(len ? len : 1)), len };
-	return frames->at[frames->n++].data;
-}
-
-void frames_free(struct frames *frames)
-{
-	free_all(frames->at, frames->n);
-	free(frames->at);
-	*frames = (struct frames){ 0 };
-}

@@ -7,10 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct bytes {
-	uint8_t *data; /* exactly `len` bytes are allocated, so that a sanitizer sees a read beyond them */
-	size_t len;
-};
+#include "frames.h"
 
 enum { VECTOR_FRAMES_MAX = 4096 };
 
@@ -35,16 +32,6 @@ struct vector {
 /* Read one file into zeroed memory. 0; -EINVAL for a file of another format; another negative errno. Free it in any case. */
 int vector_read(struct vector *v, const char *path);
 void vector_free(struct vector *v);
-
-/* Frames that were put out, in a list that grows. */
-struct frames {
-	struct bytes *at;
-	size_t n, room;
-};
-
-/* Append `len` bytes that the caller fills in. */
-uint8_t *frames_add(struct frames *frames, size_t len);
-void frames_free(struct frames *frames);
 
 /* Run a case through src/packet. True when it came out as it should; prints why not. */
 bool run_gso(const struct vector *v);

@@ -6,7 +6,7 @@
 #define RINGWAY_TESTS_LAYOUT_H
 
 #include "packet/frame.h"
-#include "vector.h"
+#include "frames.h"
 
 enum { LAYOUTS = 5, LAYOUT_PIECES_MAX = 1024 };
 

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vector.h"
+#include "frames.h"
 
 /* NULL when every length and checksum in the frame is right, IP to TCP and UDP, also inside VXLAN and Geneve (or what else has an
  * inner IP header at inner_nh, 0: none); else what is wrong. Fragments are checked up to IP; what is not IP is right. */
