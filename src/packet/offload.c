@@ -2,10 +2,8 @@
 /* offload.c - Requests from senders that are not trusted: refused or made plain. */
 #include "packet/offload.h"
 
-#include "packet/csum.h"
 #include "packet/drop_reason.h"
 #include "packet/frame.h"
-#include "packet/proto/bytes.h"
 #include "packet/proto/ip.h"
 #include "packet/proto/l4.h"
 #include "packet/proto/vlan.h"
@@ -112,30 +110,13 @@ static bool gso_is_sane(const struct frame *f, uint8_t kind, uint8_t modifiers)
 	return !(modifiers & GSO_TUNNEL_MASK) || tunnel_is_sane(f, kind);
 }
 
-/* The outer checksum where only one packet is inside: once its own checksum is complete, everything behind csum_start sums up to the
- * complement of what the field holds now, which is the inner pseudo header's sum. So the payload need not be read. */
-static bool finish_outer_csum(struct frame *f)
-{
-	const struct offload *o = &f->offload;
-	unsigned inner_field = (unsigned)o->csum_start + o->csum_offset;
-	unsigned outer_field = o->outer_th_offset + (unsigned)offsetof(struct udphdr, check);
-	uint32_t sum;
-
-	if (!frame_pull(f, inner_field + 2))
-		return false;
-	sum = csum_partial(f->head + o->outer_th_offset, o->csum_start - o->outer_th_offset, 0);
-	sum = csum_add_at(sum, (uint16_t)~load_raw16(f->head + inner_field), o->csum_start - o->outer_th_offset);
-	store_raw16(f->head + outer_field, csum_finish(sum));
-	return true;
-}
-
 /* The frame is not to be cut. */
 static int normalize_single(struct frame *f)
 {
 	struct offload *o = &f->offload;
 
 	/* The flag has no meaning without a tunnel in gso_type. With it, the offsets were found to be sane. */
-	if (o->flags & OFFLOAD_UDP_TUNNEL_CSUM && o->gso_type & GSO_TUNNEL_MASK && !finish_outer_csum(f))
+	if (o->flags & OFFLOAD_UDP_TUNNEL_CSUM && o->gso_type & GSO_TUNNEL_MASK && !offload_finish_outer_csum(f))
 		return DROP_BAD_OFFLOAD;
 	*o = o->flags & OFFLOAD_NEEDS_CSUM ? (struct offload){
 		.flags = OFFLOAD_NEEDS_CSUM,

@@ -82,11 +82,18 @@ static inline bool offload_is_trivial(const struct offload *o)
  *   - fields without a meaning become 0. */
 int offload_check(struct frame *f);
 
-/* Put `outer_len` bytes of tunnel headers (Ethernet to VXLAN or Geneve) before the frame, whose work left undone becomes the inner
- * part's. The outer lengths and checksums need not be right if the frame is to be cut, otherwise they must cover it; `udp_off` is
- * the outer UDP header's offset in `outer`; with `csum`, its checksum is made and its field must hold the pseudo header's sum.
- * 0; -EMSGSIZE when the head has no room for headers that long or the frame would be longer than FRAME_LEN_MAX; -EOPNOTSUPP for a
- * frame that already has a tunnel request, or UFO. */
-int offload_encap(struct frame *f, const void *outer, unsigned outer_len, unsigned udp_off, bool csum);
+/* Complete the outer UDP checksum at o->outer_th_offset of a frame that is not to be cut and has NEEDS_CSUM: it follows from the inner
+ * seed without looking at the payload. The outer field holds the pseudo header's sum. The head may grow; false when the inner
+ * field is out of its reach. */
+bool offload_finish_outer_csum(struct frame *f);
+
+/* Put a frame into a tunnel: *out becomes `f` behind the `outer_len` bytes of headers at `outer` (Ethernet, IP, UDP, and what the tunnel
+ * adds), with what is left undone in `f` left undone inside. Payload is shared with `f`; `head` has room for FRAME_HEAD_MAX and is
+ * *out's. IP and UDP lengths, the IPv4 header checksum and, when `csum`, UDP's are filled in, else that is 0; all else, as the IPv4
+ * identification, is as `outer` has it. The result may have a length field that is too small for it, when it is still to be cut.
+ * 0; -EINVAL: `outer` is not what it should be; -EMSGSIZE: the headers do not fit, or the frame gets longer than FRAME_LEN_MAX;
+ * -EOPNOTSUPP: `f` is in a tunnel already, is UFO, or is to be cut but without NEEDS_CSUM: have offload_fit() cut it first. */
+int offload_encap(struct frame *out, uint8_t *head, const struct frame *f, const void *outer, unsigned outer_len,
+		  bool csum);
 
 #endif
