@@ -7,7 +7,7 @@
 #include "packet/csum.h"
 #include "packet/csum_impl.h"
 
-#define AVX2 __attribute__((target("avx2")))
+#define AVX2 __attribute__((target("avx2,prfchw")))
 
 struct lanes {
 	__m256i all;   /* modulo 2^64 */
@@ -76,12 +76,21 @@ static always_inline uint64_t sum_tail(uint8_t *dst, const uint8_t *src, size_t 
 	return sum;
 }
 
+/* The lines of one round of the loop. */
+AVX2 static always_inline void prefetch(uint8_t *dst)
+{
+	__builtin_prefetch(dst, 1);
+	__builtin_prefetch(dst + 64, 1);
+}
+
 AVX2 static always_inline uint32_t sum_avx2(uint8_t *dst, const uint8_t *src, size_t len, uint32_t sum, bool copy)
 {
 	struct lanes a = { _mm256_setzero_si256(), _mm256_setzero_si256() };
 	struct lanes b = a, c = a, d = a;
 
 	for (; len >= 128; src += 128, dst += 128, len -= 128) {
+		if (copy && len >= CSUM_PREFETCH + 128)
+			prefetch(dst + CSUM_PREFETCH);
 		add(&a, load(dst, src, copy));
 		add(&b, load(dst + 32, src + 32, copy));
 		add(&c, load(dst + 64, src + 64, copy));
@@ -102,4 +111,4 @@ AVX2 static uint32_t copy_avx2(void *dst, const void *src, size_t len, uint32_t 
 	return sum_avx2(dst, src, len, sum, true);
 }
 
-const struct csum_impl csum_avx2 = { "avx2", partial_avx2, copy_avx2 };
+const struct csum_impl csum_avx2 = { "avx2,prfchw", partial_avx2, copy_avx2 };

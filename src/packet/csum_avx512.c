@@ -10,7 +10,7 @@
 #include "packet/csum.h"
 #include "packet/csum_impl.h"
 
-#define AVX512 __attribute__((target("avx512f,avx512bw")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,prfchw")))
 
 struct lanes {
 	__m512i all;   /* modulo 2^64 */
@@ -55,12 +55,23 @@ AVX512 static always_inline __m512i load_part(uint8_t *dst, const uint8_t *src, 
 	return v;
 }
 
+/* The lines of one round of the loop. */
+AVX512 static always_inline void prefetch(uint8_t *dst)
+{
+	__builtin_prefetch(dst, 1);
+	__builtin_prefetch(dst + 64, 1);
+	__builtin_prefetch(dst + 128, 1);
+	__builtin_prefetch(dst + 192, 1);
+}
+
 AVX512 static always_inline uint64_t sum_long(uint8_t *dst, const uint8_t *src, size_t len, bool copy)
 {
 	struct lanes a = { _mm512_setzero_si512(), _mm512_setzero_si512() };
 	struct lanes b = a, c = a, d = a;
 
 	for (; len >= 256; src += 256, dst += 256, len -= 256) {
+		if (copy && len >= CSUM_PREFETCH + 256)
+			prefetch(dst + CSUM_PREFETCH);
 		add(&a, load(dst, src, copy));
 		add(&b, load(dst + 64, src + 64, copy));
 		add(&c, load(dst + 128, src + 128, copy));

@@ -29,6 +29,11 @@ extern const struct csum_impl csum_neon;
 enum { CSUM_IMPLS_MAX = 3 };
 unsigned csum_impls(const struct csum_impl *impls[CSUM_IMPLS_MAX]);
 
+/* While copying, lines of the target are asked for this many bytes ahead, for writing. The hardware guesses what is read, less so
+ * what is written: 512 bytes bring copy and sum from 0.8 of memcpy() to 1.1 when the target is in L3, and from 1.1 to 1.25 when it
+ * is in memory; 2048 would give some per cent more there, but then a frame of 1500 bytes had nothing of it. */
+enum { CSUM_PREFETCH = 512 };
+
 /* A sum of up to 2^32 words to the 32 bits that csum.h speaks of: the upper half of the sum of both orders of the halves has
  * the carry of the lower in it. */
 static inline uint32_t csum_fold64(uint64_t sum)

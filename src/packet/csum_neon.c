@@ -33,6 +33,8 @@ static always_inline uint32_t sum_neon(uint8_t *dst, const uint8_t *src, size_t 
 	uint64x2_t a = vdupq_n_u64(0), b = a, c = a, d = a;
 
 	for (; len >= 64; src += 64, dst += 64, len -= 64) {
+		if (copy && len >= CSUM_PREFETCH + 64)
+			__builtin_prefetch(dst + CSUM_PREFETCH, 1);
 		a = vpadalq_u32(a, load(dst, src, copy));
 		b = vpadalq_u32(b, load(dst + 16, src + 16, copy));
 		c = vpadalq_u32(c, load(dst + 32, src + 32, copy));

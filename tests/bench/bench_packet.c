@@ -71,7 +71,7 @@ void bench_claim(const char *what, struct bench_side ours, struct bench_side the
 		ratio[i] = b[i] / a[i];
 	}
 	got = median(ratio);
-	printf("%-44s %5.2f x %-28s (%.1f ns, %.1f bytes/ns; theirs %.1f ns)", what, got, theirs.name, median(a),
+	printf("%-54s %5.2f x %-28s (%.1f ns, %.1f bytes/ns; theirs %.1f ns)", what, got, theirs.name, median(a),
 	       (double)bytes / median(a), median(b));
 	if (want > 0)
 		printf("  to reach %.2f: %s", want, got >= want ? "yes" : "NO");
@@ -82,7 +82,7 @@ void bench_claim(const char *what, struct bench_side ours, struct bench_side the
 
 void bench_skip(const char *what, const char *why)
 {
-	printf("%-44s not measured: %s\n", what, why);
+	printf("%-54s not measured: %s\n", what, why);
 }
 
 uint8_t *bench_memory(size_t size)
