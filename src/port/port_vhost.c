@@ -108,10 +108,24 @@ static void on_state_changed(void *arg)
 		p->port.state_changed(&p->port);
 }
 
+static void on_announce(void *arg, const uint8_t mac[6])
+{
+	struct port_vhost *p = arg;
+	struct vhost_ring *r = port_vhost_rx_ring(p, 0);
+
+	gate_park(&r->gate);
+	memcpy(p->announced_mac, mac, sizeof(p->announced_mac));
+	p->announcing = true;
+	gate_unpark(&r->gate);
+	if (p->port.lane_changed)
+		p->port.lane_changed(&p->port, 0, r->kick_fd);
+}
+
 static const struct vhost_backend_ops backend_ops = {
 	.ring_changed = on_ring_changed,
 	.features_changed = on_features_changed,
 	.state_changed = on_state_changed,
+	.announce = on_announce,
 };
 
 static void on_trouble(void *arg, int fd, uint32_t events)

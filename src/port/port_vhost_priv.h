@@ -14,6 +14,9 @@ struct port_vhost {
 	uint32_t caps;    /* OFFLOAD_CAP_*: what the guest's driver takes undone */
 	uint16_t hdr_len; /* of virtio_net_hdr: VNET_HDR_LEN_* */
 	bool mergeable;   /* VIRTIO_NET_F_MRG_RXBUF */
+	/* Set by control with the rx ring of queue 0 parked, cleared by its worker: send a frame in the guest's name. */
+	bool announcing;
+	uint8_t announced_mac[6];
 	/* Workers tell control that a ring broke. */
 	int trouble_fd;
 	struct watch *trouble_watch;

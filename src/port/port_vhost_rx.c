@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/barrier.h"
+#include "packet/rarp.h"
 #include "port/port_vhost_priv.h"
 
 /* A position in a scatter list. */
@@ -93,6 +94,20 @@ static void fill_batch(struct port_vhost *p, struct vhost_ring *r, struct batch 
 	}
 }
 
+/* A frame in the guest's name that takes no descriptor: rx_n_desc is 0. */
+static unsigned announce(struct port_vhost *p, struct batch *batch)
+{
+	uint8_t *head = batch->heads[0];
+
+	p->announcing = false;
+	batch_reset(batch);
+	rarp_announce(head, p->announced_mac);
+	batch->frames[0] = (struct frame){ .head = head, .head_len = RARP_FRAME_LEN, .len = RARP_FRAME_LEN };
+	batch->bytes = RARP_FRAME_LEN;
+	batch->n = 1;
+	return 1;
+}
+
 unsigned port_vhost_rx(struct port *port, unsigned queue, struct batch *batch)
 {
 	struct port_vhost *p = port_vhost_of(port);
@@ -101,6 +116,8 @@ unsigned port_vhost_rx(struct port *port, unsigned queue, struct batch *batch)
 
 	if (!gate_try_enter(&r->gate))
 		return 0;
+	if (unlikely(p->announcing) && queue == 0)
+		return announce(p, batch);
 	if (!vhost_ring_is_usable(r))
 		goto nothing;
 	n = virtq_available(&r->vq, BATCH_FRAMES);
@@ -124,12 +141,13 @@ void port_vhost_rx_done(struct port *port, unsigned queue, struct batch *batch)
 	struct port_vhost *p = port_vhost_of(port);
 	struct vhost_ring *r = port_vhost_rx_ring(p, queue);
 
-	if (likely(!r->broken)) {
+	if (likely(vhost_ring_is_usable(r))) {
 		for (unsigned i = 0; i < batch->n; i++) {
 			const struct frame *f = &batch->frames[i];
 			struct virtq_chain chain = { .id = f->rx_id, .n_desc = f->rx_n_desc };
 
-			virtq_push(&r->vq, &chain, 0);
+			if (likely(chain.n_desc))
+				virtq_push(&r->vq, &chain, 0);
 		}
 		port_vhost_publish(r, &port->queues[queue].rx);
 	}
