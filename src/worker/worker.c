@@ -188,7 +188,8 @@ static void *thread_main(void *arg)
 		result = turn(w);
 		counter_add(&w->stats.rounds, 1);
 		urcu_qsbr_quiescent_state();
-		rest(w, result);
+		if (!w->stopping) /* nobody would wake it again */
+			rest(w, result);
 	}
 	urcu_qsbr_unregister_thread();
 	return NULL;
