@@ -1,0 +1,41 @@
+# A thin front for meson and ninja. Every target installs what it lacks first (tools/deps).
+
+MESON = /usr/bin/meson
+B = build
+
+all: $(B)/build.ninja
+	@ninja -C $(B)
+
+$(B)/build.ninja:
+	@tools/deps build
+	@$(MESON) setup $(B) $(MESON_ARGS)
+
+check:
+	@tools/deps check
+	@tools/check
+
+demo:
+	@tools/deps demo
+	@$(MAKE) --no-print-directory all
+	@tools/mkguest
+	@tools/demo
+
+fuzz:
+	@tools/deps fuzz
+	@tools/fuzz
+
+bench:
+	@tools/deps bench
+	@$(MAKE) --no-print-directory all
+	@tools/bench
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+install: all
+	@$(MESON) install -C $(B) --no-rebuild
+
+clean:
+	rm -rf $(B)
+
+.PHONY: all check demo fuzz bench format install clean
