@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "control/runtime_priv.h"
+#include "port/port_tap.h"
 #include "port/port_vhost.h"
 
 /* A user or group by name or number; (id_t)-1 for "". */
@@ -70,6 +71,23 @@ static int open_vhost(struct runtime *rt, const struct runtime_network *network,
 	return err ? runtime_fail(e, err, "socket", "%s", text) : 0;
 }
 
+static int open_tap(struct runtime *rt, const struct runtime_network *network, const struct port_config *c,
+		    struct port **out, struct runtime_error *e)
+{
+	struct port_tap_config pc = {
+		.name = c->name,
+		.ifname = c->ifname,
+		.queues = c->queues,
+		.mtu = network->config.mtu,
+		.max_frame_len = network->config.mtu + FRAME_LEN_MIN,
+		.loop = rt->loop,
+	};
+	char text[sizeof(e->text)] = "";
+	int err = port_tap_create(&pc, out, text, sizeof(text));
+
+	return err ? runtime_fail(e, err, "ifname", "%s", text) : 0;
+}
+
 int runtime_open_port(struct runtime *rt, const struct runtime_network *network, const struct port_config *c,
 		      struct port **out, struct runtime_error *e)
 {
@@ -77,10 +95,11 @@ int runtime_open_port(struct runtime *rt, const struct runtime_network *network,
 	case PORT_TYPE_VHOST_USER:
 		return open_vhost(rt, network, c, out, e);
 	case PORT_TYPE_TAP:
+		return open_tap(rt, network, c, out, e);
 	case N_PORT_TYPES:
 		break;
 	}
-	return runtime_fail(e, -EINVAL, "type", "this version cannot open such a port yet");
+	return runtime_fail(e, -EINVAL, "type", "unknown");
 }
 
 /* Lanes */
@@ -131,7 +150,10 @@ int runtime_add_lanes(struct runtime *rt, struct runtime_port *rp)
 	}
 	port->lane_changed = on_lane_changed;
 	port->state_changed = on_state_changed;
-	port_vhost_start(port);
+	if (rp->config.type == PORT_TYPE_VHOST_USER)
+		port_vhost_start(port);
+	else
+		port_tap_start(port);
 	return 0;
 }
 
