@@ -15,33 +15,55 @@ static bool has_feature(const struct virtq_config *config, unsigned bit)
 	return config->features >> bit & 1;
 }
 
+/* No chain can be popped before the ring was looked at again. */
+static void forget_available(struct virtq *vq)
+{
+	vq->avail_idx = vq->last_avail;
+	vq->n_known = 0;
+}
+
+static bool size_is_allowed(uint16_t size, bool packed)
+{
+	return size > 0 && size <= VIRTQ_SIZE_MAX && (packed || (size & (size - 1)) == 0);
+}
+
 int virtq_init(struct virtq *vq, const struct virtq_config *config, const struct guest_mem *mem)
 {
-	uint16_t size = config->size;
-
-	*vq = (struct virtq){ 0 };
-	if (has_feature(config, VIRTIO_F_RING_PACKED) || size == 0 || size > VIRTQ_SIZE_MAX || (size & (size - 1)) != 0)
+	*vq = (struct virtq){ .packed = has_feature(config, VIRTIO_F_RING_PACKED) };
+	if (!size_is_allowed(config->size, vq->packed))
 		return -EINVAL;
 	vq->desc = config->desc;
 	vq->avail = config->avail;
 	vq->used = config->used;
 	vq->mem = mem;
-	vq->size = size;
-	vq->mask = size - 1;
+	vq->size = config->size;
+	vq->mask = config->size - 1;
 	vq->event_idx = has_feature(config, VIRTIO_RING_F_EVENT_IDX);
 	vq->indirect = has_feature(config, VIRTIO_RING_F_INDIRECT_DESC);
-	vq->last_avail = vq->avail_idx = config->last_avail;
-	/* The used index is nowhere but in the ring: the front-end hands over the available one alone. */
-	vq->used_idx = vq->published_idx = vq->signalled_idx = le16toh(read_once(&vq->used->idx));
+	vq->last_avail = config->last_avail;
+	if (vq->packed && (vq->last_avail & VIRTQ_POS_IDX) >= vq->size)
+		return -EINVAL;
+	/* On a packed ring that rests, all that was popped was pushed: both indices are one. On a split one the used index
+	 * is nowhere but in the ring. */
+	vq->used_idx = vq->packed ? vq->last_avail : le16toh(read_once(&vq->used->idx));
+	vq->published_idx = vq->signalled_idx = vq->used_idx;
 	vq->notify_enabled = true;
 	vq->running = true;
+	forget_available(vq);
 	return 0;
 }
 
 void virtq_stop(struct virtq *vq)
 {
 	vq->running = false;
-	vq->avail_idx = vq->last_avail;
+	forget_available(vq);
+}
+
+bool virtq_should_notify(struct virtq *vq)
+{
+	if (vq->error || vq->published_idx == vq->signalled_idx)
+		return false;
+	return vq->packed ? virtq_packed_should_notify(vq) : virtq_split_should_notify(vq);
 }
 
 const char *virtq_error(const struct virtq *vq)
@@ -55,7 +77,7 @@ noinline_cold int virtq_break(struct virtq *vq, const char *text, uint32_t value
 		vq->error = text;
 		vq->error_value = value;
 	}
-	vq->avail_idx = vq->last_avail;
+	forget_available(vq);
 	vq->cache = (struct guest_mem_cache){ 0 };
 	return -EPROTO;
 }
@@ -126,12 +148,16 @@ bool virtq_enable_notify(struct virtq *vq)
 	if (!vq->running || vq->error)
 		return false;
 	vq->notify_enabled = true;
-	return virtq_split_enable_notify(vq);
+	return vq->packed ? virtq_packed_enable_notify(vq) : virtq_split_enable_notify(vq);
 }
 
 void virtq_disable_notify(struct virtq *vq)
 {
 	vq->notify_enabled = false;
-	if (vq->running && !vq->error)
+	if (!vq->running || vq->error)
+		return;
+	if (vq->packed)
+		virtq_packed_disable_notify(vq);
+	else
 		virtq_split_disable_notify(vq);
 }

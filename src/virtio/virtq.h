@@ -2,7 +2,7 @@
 /* virtq.h - The device side of one virtqueue.
  *
  * (Our names say virtq: <linux/virtio_ring.h>, which has the structures of the wire, took vring for its own.)
- * Split rings (VIRTIO 1.2, 2.7) are virtq_split.h and .c; packed ones (2.8) will be virtq_packed.h and .c behind the same functions.
+ * Split rings (VIRTIO 1.2, 2.7) are virtq_split.h and .c, packed ones (2.8) virtq_packed.h and .c, behind the same functions.
  * Everything the driver writes is hostile: each field is read once into a local, checked, and the local used. Chains are bounded
  * before the first store. A violation marks the ring broken: every later call returns at once, and the owner reads
  * virtq_error() and closes the connection. Nothing here can be made to assert by a guest.
@@ -11,11 +11,12 @@
  * pops chains, pushes them back used, publishes once per batch and asks whether to notify. Control parks it again to read
  * `last_avail` (VHOST_USER_GET_VRING_BASE) or to change anything.
  *
- * Pop and push need not be in the same order; the worker may hold up to `size` chains. Every popped chain is pushed or
- * unpopped before the ring is parked. */
+ * Pop and push need not be in the same order, except where VIRTIO_F_IN_ORDER was negotiated: then the caller pushes in the order in
+ * which it popped. The worker may hold up to `size` chains. Every popped chain is pushed or unpopped before the ring is parked. */
 #ifndef RINGWAY_VIRTIO_VIRTQ_H
 #define RINGWAY_VIRTIO_VIRTQ_H
 
+#include "virtio/virtq_packed.h"
 #include "virtio/virtq_split.h"
 #include "virtio/virtq_types.h"
 
@@ -31,7 +32,7 @@ const char *virtq_error(const struct virtq *vq);
 /* Number of chains that can be popped now; reads the driver's index only when fewer than `want` are known. 0 when broken. */
 static always_inline unsigned virtq_available(struct virtq *vq, unsigned want)
 {
-	return virtq_split_available(vq, want);
+	return vq->packed ? virtq_packed_available(vq, want) : virtq_split_available(vq, want);
 }
 
 /* Pop the next chain; the caller knows from virtq_available() that there is one. Fills iov[0..n_iov), at most `max` pieces.
@@ -39,13 +40,16 @@ static always_inline unsigned virtq_available(struct virtq *vq, unsigned want)
 static always_inline int virtq_pop(struct virtq *vq, enum virtq_dir dir, struct iovec *iov, unsigned max,
 				   struct virtq_chain *chain)
 {
-	return virtq_split_pop(vq, dir, iov, max, chain);
+	return vq->packed ? virtq_packed_pop(vq, dir, iov, max, chain) : virtq_split_pop(vq, dir, iov, max, chain);
 }
 
 /* Take back the last pops (none of them pushed); `n_desc` is the sum of theirs. */
 static always_inline void virtq_unpop(struct virtq *vq, unsigned n_desc)
 {
-	virtq_split_unpop(vq, n_desc);
+	if (vq->packed)
+		virtq_packed_unpop(vq, n_desc);
+	else
+		virtq_split_unpop(vq, n_desc);
 	if (unlikely(vq->error))
 		vq->avail_idx = vq->last_avail;
 }
@@ -53,21 +57,25 @@ static always_inline void virtq_unpop(struct virtq *vq, unsigned n_desc)
 /* Hand a chain back with `len` bytes written. Visible to the driver only after virtq_publish(). */
 static always_inline void virtq_push(struct virtq *vq, const struct virtq_chain *chain, uint32_t len)
 {
-	virtq_split_push(vq, chain, len);
+	if (vq->packed)
+		virtq_packed_push(vq, chain, len);
+	else
+		virtq_split_push(vq, chain, len);
 }
 
 /* Publish everything pushed so far: one release store. Nothing on a broken ring. */
 static always_inline void virtq_publish(struct virtq *vq)
 {
-	if (vq->used_idx != vq->published_idx && likely(!vq->error))
+	if (vq->used_idx == vq->published_idx || unlikely(vq->error))
+		return;
+	if (vq->packed)
+		virtq_packed_publish(vq);
+	else
 		virtq_split_publish(vq);
 }
 
 /* After a publish: does the driver want to be notified? Counts as having decided: call the eventfd when true. */
-static inline bool virtq_should_notify(struct virtq *vq)
-{
-	return !vq->error && virtq_split_should_notify(vq);
-}
+bool virtq_should_notify(struct virtq *vq);
 
 /* Ask the driver for a kick when it adds a chain. True when chains are there already: the caller polls on instead. */
 bool virtq_enable_notify(struct virtq *vq);

@@ -6,8 +6,8 @@
  * far as a driver trusts its device: what it returns is checked enough not to crash, and `broken` says that it was wrong. One
  * thread.
  *
- * Descriptors are taken first in, first out. So as long as the device uses chains in the order in which they came, descriptors
- * go round in ring order, which is what VIRTIO_F_IN_ORDER asks of a driver (VIRTIO 1.2, 2.7.5.2). */
+ * Slots are taken first in, first out. So as long as the device uses chains in the order in which they came, the descriptors of
+ * a split ring go round in ring order, which is what VIRTIO_F_IN_ORDER asks of a driver (VIRTIO 1.2, 2.7.5.2). */
 #ifndef RINGWAY_VIRTIO_VIRTQ_DRIVER_H
 #define RINGWAY_VIRTIO_VIRTQ_DRIVER_H
 
@@ -17,29 +17,44 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-/* What the driver remembers of a descriptor, and at a chain's head of the chain. */
+/* What the driver remembers of a chain, under the number that the device returns: split: its head, packed: its buffer id. On a split
+ * ring the numbers are those of the descriptors, too. */
 struct virtq_driver_slot {
-	void *token;     /* the caller's; NULL: not the head of a chain that the device has */
+	void *token;     /* the caller's; NULL: the device does not have it */
 	uint32_t in_len; /* bytes the device may write */
 	uint16_t n_desc;
-	uint16_t last; /* the chain's last descriptor */
+	uint16_t last; /* split: the chain's last descriptor; packed: the id itself */
 	uint16_t next; /* in the chain, or in the free list */
 };
 
 struct virtq_driver {
-	struct vring_desc *desc;
-	struct vring_avail *avail;
-	struct vring_used *used;
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *packed_desc;
+	};
+	union {
+		struct vring_avail *avail;
+		struct vring_packed_desc_event *driver_event;
+	};
+	union {
+		struct vring_used *used;
+		struct vring_packed_desc_event *device_event;
+	};
 	struct virtq_driver_slot *slots; /* [size] */
 	uint16_t size;
-	uint16_t free_head, free_tail, n_free;
-	uint16_t avail_idx, published_idx,
-	    signalled_idx;            /* chains added, shown, and shown when a kick was last decided on */
-	uint16_t last_used, used_idx; /* chains taken back, and the device's index as last read */
-	uint16_t batch_last, oldest;  /* in order: the head that the used entry names, the head that is due */
+	uint16_t n_free;                        /* descriptors */
+	uint16_t free_head, free_tail, n_slots; /* free slots, first in, first out */
+
+	/* On a packed ring these are places, virtq_pos. */
+	uint16_t avail_idx, published_idx, signalled_idx; /* added, shown, and shown when a kick was last decided on */
+	uint16_t last_used;                               /* taken back */
+	uint16_t used_idx;                                /* split: the device's index as last read */
+	uint16_t held_flags; /* packed: what publishing puts into the descriptor at published_idx */
+
+	uint16_t batch_last, oldest; /* in order: the number that the device named, and the one that is due */
 	uint32_t batch_len;
 	bool in_batch;
-	bool event_idx, indirect, in_order;
+	bool packed, event_idx, indirect, in_order;
 	bool broken; /* the device returned what it did not have */
 	uint64_t features;
 };
@@ -52,10 +67,10 @@ struct virtq_buf {
 };
 
 /* Bytes of the three areas of a ring with `size` entries, and their offsets from a 4096-byte aligned start. The descriptors
- * are at 0. */
+ * are at 0. Enough for either kind. */
 size_t virtq_driver_size(uint16_t size, size_t *avail_off, size_t *used_off);
 
-/* Fill `d` over zeroed memory of virtq_driver_size() bytes. 0, -EINVAL, -ENOMEM. */
+/* Fill `d` over zeroed memory of virtq_driver_size() bytes. 0, -EINVAL (a split ring's size is a power of two), -ENOMEM. */
 int virtq_driver_init(struct virtq_driver *d, uint16_t size, uint64_t features, void *areas);
 void virtq_driver_deinit(struct virtq_driver *d);
 

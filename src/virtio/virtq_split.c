@@ -96,8 +96,6 @@ bool virtq_split_should_notify(struct virtq *vq)
 	uint16_t old = vq->signalled_idx;
 	bool first = !vq->signalled_valid;
 
-	if (old == vq->published_idx)
-		return false;
 	vq->signalled_idx = vq->published_idx;
 	vq->signalled_valid = true;
 	/* The used index that was published before the driver's wish: the driver writes its wish and then looks at the index, so

@@ -36,26 +36,42 @@ struct virtq_config {
 	uint16_t last_avail; /* where to go on (VHOST_USER_SET_VRING_BASE); packed: bit 15 is the wrap counter */
 };
 
+/* A place in a packed ring: the index, with the wrap counter as bit 15, as the event areas and vhost-user have it. */
+typedef uint16_t virtq_pos;
+
 struct virtq {
 	/* Read by workers, written by control while parked. */
-	struct vring_desc *desc;
-	struct vring_avail *avail;
-	struct vring_used *used;
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *packed_desc;
+	};
+	union {
+		struct vring_avail *avail;
+		struct vring_packed_desc_event *driver_event;
+	};
+	union {
+		struct vring_used *used;
+		struct vring_packed_desc_event *device_event;
+	};
 	const struct guest_mem *mem;
 	uint16_t size;
-	uint16_t mask;
+	uint16_t mask; /* split */
+	bool packed;
 	bool event_idx;
 	bool indirect;
 	bool running; /* has memory and areas: may be popped */
 
-	/* The worker's, inside the gate. */
-	bool signalled_valid;
-	bool notify_enabled;          /* we asked the driver for kicks */
-	uint16_t last_avail;          /* next entry of avail to pop */
-	uint16_t avail_idx;           /* the driver's index as last read; last_avail when the ring may not be popped */
-	uint16_t used_idx;            /* entries pushed ... */
+	/* The worker's, inside the gate. On a packed ring the indices are places, virtq_pos. */
+	bool signalled_valid; /* split */
+	bool notify_enabled;  /* we asked the driver for kicks */
+	uint16_t last_avail;  /* next entry to pop */
+	uint16_t
+	    avail_idx;     /* behind the last entry known to be available; last_avail when the ring may not be popped */
+	uint16_t used_idx; /* entries pushed ... */
 	uint16_t published_idx;       /* ... and of these, visible to the driver */
 	uint16_t signalled_idx;       /* published_idx at the last decision to notify */
+	uint16_t n_known;             /* packed: chains from last_avail to avail_idx */
+	uint16_t held_flags;          /* packed: what publishing puts into the descriptor at published_idx */
 	struct guest_mem_cache cache; /* empty when the ring is broken, so that the short path need not ask */
 	const char *error;            /* static text; not NULL: broken */
 	uint32_t error_value;
@@ -63,8 +79,8 @@ struct virtq {
 
 /* One popped chain. */
 struct virtq_chain {
-	uint16_t id;     /* give it to virtq_push() */
-	uint16_t n_desc; /* ring entries it takes (1 on a split ring) */
+	uint16_t id;     /* < size; give it to virtq_push() */
+	uint16_t n_desc; /* ring entries it takes (always 1 on a split ring) */
 	uint16_t n_iov;  /* 0 is possible: a chain without a byte */
 	uint32_t len;    /* bytes, sum of the pieces */
 };

@@ -119,9 +119,13 @@ int main(int argc, char **argv)
 {
 	unsigned long chains = argc > 1 ? strtoul(argv[1], NULL, 0) : 10000000;
 	uint64_t split = 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC;
+	uint64_t packed = split | 1ull << VIRTIO_F_RING_PACKED;
 
 	run("split, 1 descriptor", split, 1, false, chains);
 	run("split, 2 descriptors", split, 2, false, chains);
 	run("split, indirect of 2", split, 2, true, chains);
+	run("packed, 1 descriptor", packed, 1, false, chains);
+	run("packed, 2 descriptors", packed, 2, false, chains);
+	run("packed, indirect of 2", packed, 2, true, chains);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_exchange.c - Chains go round between driver and device, every kind of ring and every set of features.
  *
- * More chains than 16-bit indices count are exchanged in batches of random size, with chains of random shape: which pieces come
+ * More chains than 16 bits count are exchanged in batches of random size, with chains of random shape: which pieces come
  * out of virtq_pop() is computed from the layout of guest memory, which token comes back from what was pushed. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include "ring_fixture.h"
 
 enum {
-	CHAINS = 150000, /* 16-bit indices wrap twice */
+	CHAINS = 70000, /* 16-bit indices wrap */
 	BUFS_MAX = 6,
 	IN_FLIGHT_MAX = 64,
 };
@@ -201,11 +201,13 @@ static void exchange_ring(uint16_t size, uint64_t features, enum virtq_dir dir)
 
 static void exchange_sizes(uint64_t features)
 {
-	static const uint16_t split_sizes[] = { 1, 2, 8, 256 };
+	static const uint16_t split_sizes[] = { 1, 2, 8, 64, 256 };
+	static const uint16_t packed_sizes[] = { 1, 2, 3, 7, 64, 250 };
+	const uint16_t *sizes = features & F_PACKED ? packed_sizes : split_sizes;
+	unsigned n = features & F_PACKED ? ARRAY_SIZE(packed_sizes) : ARRAY_SIZE(split_sizes);
 
-	for (unsigned i = 0; i < ARRAY_SIZE(split_sizes); i++)
-		exchange_ring(split_sizes[i], features, i % 2 ? VIRTQ_WRITABLE : VIRTQ_READABLE);
-	exchange_ring(64, features, VIRTQ_READABLE);
+	for (unsigned i = 0; i < n; i++)
+		exchange_ring(sizes[i], features, i % 2 ? VIRTQ_WRITABLE : VIRTQ_READABLE);
 }
 
 static void test_split_legacy(void **state)
@@ -215,19 +217,68 @@ static void test_split_legacy(void **state)
 	exchange_sizes(F_INDIRECT);
 }
 
+/* With every set of the features that a kind of ring knows. */
+static void exchange_kind(uint64_t kind)
+{
+	for (unsigned set = 0; set < 8; set++)
+		exchange_sizes(F_VERSION_1 | kind | (set & 1 ? F_INDIRECT : 0) | (set & 2 ? F_EVENT_IDX : 0) |
+			       (set & 4 ? F_IN_ORDER : 0));
+}
+
 static void test_split(void **state)
 {
 	(void)state;
-	exchange_sizes(F_VERSION_1);
-	exchange_sizes(F_VERSION_1 | F_INDIRECT);
-	exchange_sizes(F_VERSION_1 | F_INDIRECT | F_EVENT_IDX);
+	exchange_kind(0);
 }
 
-static void test_split_in_order(void **state)
+static void test_packed(void **state)
 {
 	(void)state;
-	exchange_sizes(F_VERSION_1 | F_IN_ORDER);
-	exchange_sizes(F_VERSION_1 | F_IN_ORDER | F_INDIRECT);
+	exchange_kind(F_PACKED);
+}
+
+/* An in-order device may return a batch by its last chain alone (2.7.9, 2.8.17): those skipped count as used in full. */
+static void in_order_batches(uint64_t features)
+{
+	struct virtq_chain chain = { 0 };
+	struct iovec iov[4];
+	struct ring r;
+	uint32_t len;
+
+	ring_init(&r, 16, features | F_VERSION_1 | F_IN_ORDER);
+	for (unsigned round = 0; round < 70000; round++) {
+		unsigned n = 1 + round % 5, n_desc = 0;
+		struct virtq_buf bufs[2] = { { GPA_A, 10, true }, { GPA_B, 20, true } };
+
+		for (unsigned i = 0; i < n; i++)
+			assert_int_equal(virtq_driver_add(&r.drv, bufs, 1 + i % 2, &bufs[i % 2]), 0);
+		virtq_driver_publish(&r.drv);
+		for (unsigned i = 0; i < n; i++) {
+			assert_true(virtq_available(&r.dev, 1) > 0);
+			assert_int_equal(virtq_pop(&r.dev, VIRTQ_WRITABLE, iov, 4, &chain), 0);
+			n_desc += chain.n_desc;
+		}
+		chain.n_desc = (uint16_t)n_desc;
+		virtq_push(&r.dev, &chain, 5);
+		if (!(features & F_PACKED))
+			r.dev.used_idx = (uint16_t)(r.dev.used_idx + n - 1);
+		virtq_publish(&r.dev);
+		for (unsigned i = 0; i < n; i++) {
+			assert_ptr_equal(virtq_driver_get_used(&r.drv, &len), &bufs[i % 2]);
+			assert_int_equal(len, i == n - 1 ? 5 : 10 + i % 2 * 20);
+			assert_int_equal(virtq_driver_enable_notify(&r.drv), i < n - 1);
+		}
+		assert_null(virtq_driver_get_used(&r.drv, &len));
+	}
+	assert_false(r.drv.broken);
+	ring_deinit(&r);
+}
+
+static void test_in_order_batches(void **state)
+{
+	(void)state;
+	in_order_batches(0);
+	in_order_batches(F_PACKED);
 }
 
 int main(void)
@@ -235,7 +286,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_split_legacy),
 		cmocka_unit_test(test_split),
-		cmocka_unit_test(test_split_in_order),
+		cmocka_unit_test(test_packed),
+		cmocka_unit_test(test_in_order_batches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -204,10 +204,19 @@ static void test_split(void **state)
 	hostile_ring(F_VERSION_1, VIRTQ_READABLE);
 }
 
+static void test_packed(void **state)
+{
+	(void)state;
+	hostile_ring(F_ALL_PACKED, VIRTQ_READABLE);
+	hostile_ring(F_ALL_PACKED, VIRTQ_WRITABLE);
+	hostile_ring(F_VERSION_1 | F_PACKED, VIRTQ_READABLE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_packed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

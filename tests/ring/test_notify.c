@@ -19,6 +19,9 @@ static const uint64_t kinds[] = {
 	F_VERSION_1,
 	F_VERSION_1 | F_EVENT_IDX,
 	F_VERSION_1 | F_IN_ORDER | F_EVENT_IDX,
+	F_VERSION_1 | F_PACKED,
+	F_VERSION_1 | F_PACKED | F_EVENT_IDX,
+	F_VERSION_1 | F_PACKED | F_IN_ORDER | F_EVENT_IDX,
 };
 
 static void add(struct ring *r, unsigned n)
