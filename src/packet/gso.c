@@ -13,20 +13,17 @@ enum { TCP_HDR_MAX = 60 };
 static uint32_t headers_max(const struct frame *f)
 {
 	const struct offload *o = &f->offload;
+	uint32_t end = o->flags & OFFLOAD_NEEDS_CSUM ? o->csum_start + (uint32_t)TCP_HDR_MAX : FIT_HDR_MAX;
 
-	if (!(o->flags & OFFLOAD_NEEDS_CSUM))
-		return MIN(f->len, FIT_HDR_MAX);
-	return MIN(f->len, o->csum_start + (uint32_t)TCP_HDR_MAX);
+	return MIN(f->len, MIN(end, FIT_HDR_MAX));
 }
 
-/* Copy what may be headers to fit->head. Returns how much that is, or 0 when it is too much. Headers that fit are read from the
- * sender once and stay in the frame's own head, so that a frame that is resumed is cut in the same way. */
+/* Copy what may be headers to fit->head, and return how much that is. Headers that fit are read from the sender once and stay in the
+ * frame's own head, so that a frame that is resumed is cut in the same way. */
 static uint32_t load_headers(struct offload_fit *fit, struct frame *f)
 {
 	uint32_t n = headers_max(f);
 
-	if (n > FIT_HDR_MAX)
-		return 0;
 	frame_pull(f, MIN(n, FRAME_HEAD_MAX));
 	frame_copy_out(f, 0, fit->head, n);
 	return n;
@@ -46,16 +43,14 @@ static bool headers_fit_request(const struct offload *o, const struct parsed *p)
 
 /* Outer headers up to UDP, where the frame says that there is a tunnel. What lies between them and the inner IP header is copied
  * and not looked at: any encapsulation with a fixed header will do. */
-static bool parse_outer(struct offload_fit *fit, const struct offload *o, uint32_t n)
+static bool parse_outer(struct offload_fit *fit, const struct offload *o, uint32_t n, struct parsed *p)
 {
-	struct parsed p;
-
-	if (!parse_frame(fit->head, n, &p) || p.flags & (PARSE_FRAGMENT | PARSE_AUTH) || p.l4_proto != IPPROTO_UDP ||
-	    p.l4_off != o->outer_th_offset)
+	if (!parse_frame(fit->head, n, p) || p->flags & (PARSE_FRAGMENT | PARSE_AUTH) || p->l4_proto != IPPROTO_UDP ||
+	    p->l4_off != o->outer_th_offset)
 		return false;
-	fit->outer_udp_off = p.l4_off;
+	fit->outer_udp_off = p->l4_off;
 	fit->outer_csum = o->flags & OFFLOAD_UDP_TUNNEL_CSUM;
-	gso_ip_begin(fit, &p);
+	gso_ip_begin(fit, p);
 	return true;
 }
 
@@ -67,7 +62,7 @@ static bool parse_headers(struct offload_fit *fit, const struct frame *f, uint32
 	fit->n_ip = 0;
 	fit->outer_udp_off = 0;
 	if (o->gso_type & GSO_TUNNEL_MASK)
-		parsed = parse_outer(fit, o, n) && parse_ip(fit->head, n, o->inner_nh_offset, p);
+		parsed = parse_outer(fit, o, n, p) && parse_ip(fit->head, n, o->inner_nh_offset, p);
 	else
 		parsed = parse_frame(fit->head, n, p);
 	if (!parsed || !headers_fit_request(o, p))
@@ -167,11 +162,9 @@ int gso_begin(struct offload_fit *fit, struct frame *f, bool receiver_sums)
 	uint32_t n = load_headers(fit, f);
 	int err;
 
-	if (n == 0)
-		return -DROP_UNSUPPORTED;
 	fit->whole = f;
 	if (!parse_headers(fit, f, n, &p))
-		return -DROP_BAD_OFFLOAD;
+		return p.flags & PARSE_TRUNCATED && n == FIT_HDR_MAX ? -DROP_UNSUPPORTED : -DROP_BAD_OFFLOAD;
 	err = plan(fit, f, &p);
 	if (err)
 		return err;
