@@ -23,6 +23,7 @@ enum {
 struct slot {
 	struct frame frame;
 	uint16_t next;        /* of the train */
+	uint16_t n_frames;    /* in the train that this is the first of */
 	uint16_t payload_off; /* bytes before this are headers */
 };
 
@@ -43,6 +44,7 @@ struct gro {
 	unsigned n_trains;
 	unsigned n_pieces; /* of all open trains: what they will need of the pool */
 	unsigned n_iov;    /* pool entries in use */
+	unsigned n_held;   /* frames not yet popped */
 	unsigned n_free, n_popped, n_ready, ready_at;
 	struct train trains[GRO_TRAINS_MAX]; /* open ones, oldest first */
 	uint16_t free[GRO_FRAMES_MAX];
@@ -77,7 +79,7 @@ bool gro_has_room(const struct gro *g)
 
 unsigned gro_held(const struct gro *g)
 {
-	return GRO_FRAMES_MAX - g->n_free - g->n_popped;
+	return g->n_held;
 }
 
 /* Finished frames */
@@ -96,6 +98,7 @@ struct frame *gro_pop(struct gro *g)
 	slot = g->ready[g->ready_at];
 	g->ready_at = (g->ready_at + 1) % GRO_FRAMES_MAX;
 	g->n_ready--;
+	g->n_held -= g->slots[slot].n_frames;
 	g->popped[g->n_popped++] = slot;
 	return &g->slots[slot].frame;
 }
@@ -205,6 +208,7 @@ static void end_train(struct gro *g, struct train *t)
 	} else {
 		whole->offload.flags |= OFFLOAD_DATA_VALID;
 	}
+	g->slots[t->head].n_frames = t->n_frames;
 	make_ready(g, t->head);
 	g->n_pieces -= t->n_pieces;
 	g->n_trains--;
@@ -317,6 +321,8 @@ void gro_push(struct gro *g, const struct frame *f, uint64_t now_ns)
 
 	s->frame = *f;
 	s->next = NO_SLOT;
+	s->n_frames = 1;
+	g->n_held++;
 	class = gro_classify(&s->frame, g->udp, &info);
 	if (class >= GRO_END)
 		t = find_train(g, &s->frame, &info);
