@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* frontend.h - The front-end side of vhost-user: attaches to a back-end as a guest with a network card would.
+ *
+ * It has guest memory (a memfd), N queue pairs with the driver side of their rings, and moves frames with their virtio-net
+ * header. Tests and load generators drive a port with it instead of a VM. Well-behaved; who wants to misbehave reaches through
+ * to the parts: vhost_frontend_request() sends any message, _mem() is the guest's memory, _driver() a ring.
+ *
+ * Synchronous, one thread. Requests wait for their reply up to a time limit; while they wait they call config.while_waiting, so that a
+ * back-end in the same thread can answer. A queue pair may be used by another thread than the next pair.
+ *
+ *   frontend.c         life cycle: memory, connection, start, stop
+ *   frontend_session.c requests and replies, negotiation, telling the back-end about memory and rings
+ *   frontend_queue.c   frames */
+#ifndef RINGWAY_VHOST_FRONTEND_H
+#define RINGWAY_VHOST_FRONTEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "virtio/virtq_driver.h"
+#include "virtio/vnet_hdr.h"
+
+struct vhost_frontend;
+
+struct vhost_frontend_config {
+	const char *socket;
+	bool server;          /* make the socket and wait for the back-end to connect */
+	unsigned queue_pairs; /* 1..VHOST_FRONTEND_PAIRS_MAX */
+	uint16_t ring_size;   /* 0: 256 */
+	uint64_t features;    /* wanted, of those that are offered */
+	/* Bit numbers of enum vhost_user_protocol_feature, wanted; 0 for none (rings are then enabled from the start). */
+	uint64_t protocol_features;
+	unsigned n_regions; /* the memory is shared in so many pieces, adjacent for the guest; 0: 1 */
+
+	uint32_t
+	    rx_buf_size; /* bytes, with header; 0: 2048 with mergeable buffers, else what the largest frame needs */
+	uint32_t tx_buf_size; /* bytes, with header; 0: what the largest frame needs */
+	/* How frames for the back-end lie in descriptors. */
+	bool tx_header_apart; /* the header in a descriptor of its own */
+	uint32_t tx_piece;    /* descriptors of at most this many bytes; 0: no limit */
+	bool tx_indirect;     /* through indirect tables, when negotiated */
+
+	unsigned timeout_ms;              /* 0: 5000 */
+	void (*while_waiting)(void *arg); /* NULL: sleep */
+	void *arg;
+};
+
+enum { VHOST_FRONTEND_PAIRS_MAX = 16, VHOST_FRONTEND_TX_PIECES_MAX = 64 };
+
+/* Life cycle */
+
+/* Connect and negotiate, share the memory, start and enable all pairs. NULL with the error and a text in err. */
+struct vhost_frontend *vhost_frontend_create(const struct vhost_frontend_config *config, int *error, char *err,
+					     size_t err_size);
+/* Disconnects as a VM that is killed. NULL is fine. */
+void vhost_frontend_destroy(struct vhost_frontend *f);
+
+/* Stop the rings in good order (GET_VRING_BASE), and start them again where they were. 0 or negative errno. */
+int vhost_frontend_stop(struct vhost_frontend *f);
+int vhost_frontend_start(struct vhost_frontend *f);
+/* The connection is gone: make a new one and go on with the rings as they are, from what the back-end used last. */
+int vhost_frontend_reconnect(struct vhost_frontend *f);
+
+/* Negotiated. */
+uint64_t vhost_frontend_features(const struct vhost_frontend *f);
+uint64_t vhost_frontend_protocol_features(const struct vhost_frontend *f);
+/* Has the back-end closed the connection? */
+bool vhost_frontend_is_connected(struct vhost_frontend *f);
+
+/* Frames */
+
+/* Put a frame on its way; `hdr` may be NULL for one without offloads. Visible to the back-end after a flush. -EAGAIN: the ring is full;
+ * -EMSGSIZE: larger than tx_buf_size. */
+int vhost_frontend_send(struct vhost_frontend *f, unsigned pair, const struct vnet_hdr *hdr, const void *frame,
+			size_t len);
+/* Publish what was sent, and kick if the back-end wants it. */
+void vhost_frontend_flush(struct vhost_frontend *f, unsigned pair);
+/* Frames sent that the back-end still has. */
+unsigned vhost_frontend_in_flight(struct vhost_frontend *f, unsigned pair);
+
+/* The next frame that came, copied out, its buffers given back. Its length, also when it is longer than `size`, which cuts it;
+ * -EAGAIN: there is none; -EPROTO: the back-end broke the rules of virtio. */
+long vhost_frontend_receive(struct vhost_frontend *f, unsigned pair, struct vnet_hdr *hdr, void *frame, size_t size);
+/* As vhost_frontend_receive(), but throws the frame away: for load. */
+long vhost_frontend_discard(struct vhost_frontend *f, unsigned pair);
+
+/* Ask for notifications of received frames and wait for one. 0: there are frames; -EAGAIN: time is up. */
+int vhost_frontend_wait(struct vhost_frontend *f, unsigned pair, int timeout_ms);
+
+/* What a guest would see if it looked: interrupts that came for ring `ring` since the last call. */
+uint64_t vhost_frontend_interrupts(struct vhost_frontend *f, unsigned ring);
+
+/* Underneath */
+
+/* Send a request; `reply` not NULL: wait for its reply of `reply_size` bytes, else for its acknowledgement when REPLY_ACK is
+ * negotiated. -EREMOTEIO: the back-end refused; -ETIMEDOUT; -ECONNRESET. */
+int vhost_frontend_request(struct vhost_frontend *f, uint32_t request, const void *payload, uint32_t size,
+			   const int *fds, unsigned n_fds, void *reply, uint32_t reply_size);
+/* Our address of guest memory, its guest address and its size; and the memfd. */
+uint8_t *vhost_frontend_mem(struct vhost_frontend *f, uint64_t *guest_addr, size_t *size, int *fd);
+/* Ring 2q: receive ring of pair q; 2q + 1: its transmit ring. */
+struct virtq_driver *vhost_frontend_driver(struct vhost_frontend *f, unsigned ring);
+void vhost_frontend_kick(struct vhost_frontend *f, unsigned ring);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* frontend_internal.h - What the files of the front-end share. Not for others. */
+#ifndef RINGWAY_VHOST_FRONTEND_INTERNAL_H
+#define RINGWAY_VHOST_FRONTEND_INTERNAL_H
+
+#include "vhost/frontend.h"
+#include "vhost/listener.h"
+#include "vhost/socket.h"
+
+enum { FRONTEND_RINGS_MAX = 2 * VHOST_FRONTEND_PAIRS_MAX };
+
+#define FRONTEND_GUEST_ADDR 0x40000000ull
+
+/* A ring with a slot of guest memory for each entry: a receive buffer, or a frame to send with its indirect table. */
+struct frontend_ring {
+	struct virtq_driver driver;
+	void *areas;
+	uint8_t *slots;
+	size_t slot_size;
+	uint16_t *free_slots; /* transmit ring: a stack */
+	unsigned n_free;
+	unsigned n_unpublished; /* receive ring: buffers given back */
+	int kick_fd, call_fd;
+	uint64_t interrupts;
+	uint16_t base; /* where the back-end goes on */
+};
+
+struct vhost_frontend {
+	struct vhost_frontend_config config;
+	struct vhost_listener listener; /* server mode */
+	struct vhost_socket socket;
+	uint64_t features; /* with VHOST_USER_F_PROTOCOL_FEATURES */
+	uint64_t protocol_features;
+	uint32_t last_request; /* for error texts */
+
+	int mem_fd;
+	uint8_t *mem;
+	size_t mem_size, areas_size;
+	size_t hdr_len;
+
+	unsigned n_rings;
+	struct frontend_ring rings[FRONTEND_RINGS_MAX];
+};
+
+static inline uint64_t frontend_guest_addr(const struct vhost_frontend *f, const void *p)
+{
+	return FRONTEND_GUEST_ADDR + (uint64_t)((const uint8_t *)p - f->mem);
+}
+
+static inline bool frontend_has(const struct vhost_frontend *f, unsigned feature)
+{
+	return f->features >> feature & 1;
+}
+
+/* frontend_session.c. 0 or negative errno. */
+
+/* Wait until `fd` is readable or the time is up (-ETIMEDOUT), or once for what config.while_waiting does. */
+int frontend_wait_readable(struct vhost_frontend *f, int fd, uint64_t deadline_ns);
+uint64_t frontend_deadline_ns(const struct vhost_frontend *f);
+int frontend_connect(struct vhost_frontend *f);
+int frontend_negotiate(struct vhost_frontend *f);
+int frontend_share_memory(struct vhost_frontend *f);
+int frontend_start_ring(struct vhost_frontend *f, unsigned ring);
+int frontend_stop_ring(struct vhost_frontend *f, unsigned ring);
+
+/* frontend_queue.c */
+
+/* Make all receive buffers available, all transmit slots free. */
+void frontend_fill(struct vhost_frontend *f, unsigned pair);
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_frontend.c - The front-end against the back-end: frames of all sizes come back as they went, whatever was negotiated. */
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "echo_device.h"
+#include "vhost/frontend.h"
+#include "vhost_peer.h"
+
+static struct echo_device echo;
+
+static void let_others_work(void *arg)
+{
+	struct rig *rig = arg;
+
+	event_loop_turn(rig->loop, 0);
+	if (rig->b)
+		echo_device_run(&echo);
+}
+
+static void start_echo(struct rig *rig)
+{
+	rig_create(rig);
+	assert_non_null(rig->b);
+	echo = (struct echo_device){ .b = rig->b, .n_pairs = rig->config.queue_pairs };
+}
+
+static struct vhost_frontend *attach(struct rig *rig, struct vhost_frontend_config *c)
+{
+	struct vhost_frontend *f;
+	char err[256] = "";
+	int error;
+
+	c->socket = rig->path;
+	c->while_waiting = let_others_work;
+	c->arg = rig;
+	f = vhost_frontend_create(c, &error, err, sizeof(err));
+	if (!f)
+		fail_msg("%s (%d); back-end: %s", err, error, vhost_backend_error(rig->b));
+	return f;
+}
+
+static void fill_frame(uint8_t *frame, size_t len, unsigned seed)
+{
+	for (size_t i = 0; i < len; i++)
+		frame[i] = (uint8_t)(seed + i * 7 + (i >> 8));
+}
+
+/* Frames of these lengths out on a pair, and back. */
+static void exchange(struct vhost_frontend *f, unsigned pair, const size_t *lengths, unsigned n)
+{
+	static uint8_t sent[65550], got[65550];
+	struct vnet_hdr out = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				.csum_start = htole16(34),
+				.csum_offset = htole16(16) };
+	struct vnet_hdr in;
+
+	for (unsigned i = 0; i < n; i++) {
+		fill_frame(sent, lengths[i], i);
+		assert_int_equal(vhost_frontend_send(f, pair, &out, sent, lengths[i]), 0);
+	}
+	vhost_frontend_flush(f, pair);
+	for (unsigned i = 0; i < n; i++) {
+		long len;
+
+		while ((len = vhost_frontend_receive(f, pair, &in, got, sizeof(got))) == -EAGAIN)
+			assert_int_equal(vhost_frontend_wait(f, pair, 5000), 0);
+		assert_int_equal(len, lengths[i]);
+		fill_frame(sent, lengths[i], i);
+		assert_memory_equal(got, sent, lengths[i]);
+		assert_memory_equal(&in, &out, VNET_HDR_LEN_LEGACY);
+	}
+	assert_int_equal(vhost_frontend_in_flight(f, pair), 0);
+	assert_int_equal(vhost_frontend_receive(f, pair, &in, got, sizeof(got)), -EAGAIN);
+}
+
+/* Several times round the rings. */
+static void exchange_many(struct vhost_frontend *f, unsigned pair)
+{
+	static const size_t lengths[] = { 14, 60, 1514, 4096, 65535, 65550, 2036, 2037, 128, 9014 };
+	enum { N = sizeof(lengths) / sizeof(lengths[0]) };
+
+	for (unsigned round = 0; round < 100; round++)
+		exchange(f, pair, &lengths[round % N], 1);
+	exchange(f, pair, lengths, 4);
+}
+
+static const struct combination {
+	uint64_t features;
+	uint64_t protocol_features;
+	struct vhost_frontend_config layout;
+} combinations[] = {
+	{ 0, 0, { 0 } },
+	{ 0, BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK), { .tx_header_apart = true } },
+	{ BIT(VIRTIO_NET_F_MRG_RXBUF), BIT(VHOST_USER_PROTOCOL_F_MQ), { 0 } },
+	{ BIT(VIRTIO_F_VERSION_1), ~0ull, { .n_regions = 5 } },
+	{ BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF),
+	  ~0ull & ~BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS),
+	  { .n_regions = 8, .tx_piece = 4096 } },
+	{ ~0ull, ~0ull, { .n_regions = 100, .tx_indirect = true, .tx_header_apart = true, .tx_piece = 1500 } },
+	{ ~0ull & ~BIT(VIRTIO_RING_F_EVENT_IDX), ~0ull, { .ring_size = 64, .rx_buf_size = 1526, .tx_piece = 2000 } },
+	{ ~0ull, ~0ull, { .ring_size = 1024, .queue_pairs = 2, .rx_buf_size = 128 * 12 } },
+	{ ~0ull, ~0ull, { .ring_size = 1024, .queue_pairs = 2, .tx_indirect = true, .n_regions = 509 } },
+};
+
+static void test_frames_come_back(void **state)
+{
+	struct rig *rig = *state;
+
+	start_echo(rig);
+	for (unsigned i = 0; i < sizeof(combinations) / sizeof(combinations[0]); i++) {
+		const struct combination *t = &combinations[i];
+		struct vhost_frontend_config c = t->layout;
+		struct vhost_frontend *f;
+
+		c.features = t->features;
+		c.protocol_features = t->protocol_features;
+		c.queue_pairs = c.queue_pairs ? c.queue_pairs : 1;
+		f = attach(rig, &c);
+		assert_int_equal(vhost_frontend_features(f), t->features & rig->config.features);
+		for (unsigned pair = 0; pair < c.queue_pairs; pair++)
+			exchange_many(f, pair);
+		vhost_frontend_destroy(f);
+		rig_run(rig);
+		assert_string_equal(vhost_backend_error(rig->b), "");
+	}
+}
+
+static void test_ring_full(void **state)
+{
+	struct vhost_frontend_config c = { .queue_pairs = 1, .ring_size = 16, .tx_buf_size = 1600 };
+	struct rig *rig = *state;
+	uint8_t frame[1600] = { 0 };
+	struct vhost_frontend *f;
+
+	start_echo(rig);
+	f = attach(rig, &c);
+	assert_int_equal(vhost_frontend_send(f, 0, NULL, frame, 1600), -EMSGSIZE);
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(vhost_frontend_send(f, 0, NULL, frame, 60), 0);
+	assert_int_equal(vhost_frontend_send(f, 0, NULL, frame, 60), -EAGAIN);
+	assert_int_equal(vhost_frontend_in_flight(f, 0), 16);
+	vhost_frontend_flush(f, 0);
+	let_others_work(rig);
+	assert_int_equal(vhost_frontend_in_flight(f, 0), 0);
+	assert_int_equal(vhost_frontend_send(f, 0, NULL, frame, 60), 0);
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(vhost_frontend_discard(f, 0), 60);
+	assert_int_equal(vhost_frontend_discard(f, 0), -EAGAIN);
+	vhost_frontend_destroy(f);
+	rig_run(rig);
+}
+
+/* Rings go on where they were after an orderly stop, and after the back-end is gone and back. */
+static void test_stop_and_reconnect(void **state)
+{
+	static const size_t lengths[] = { 60, 1514 };
+	struct vhost_frontend_config c = {
+		.queue_pairs = 2, .ring_size = 32, .features = ~0ull, .protocol_features = ~0ull
+	};
+	struct rig *rig = *state;
+	struct vhost_frontend *f;
+
+	start_echo(rig);
+	f = attach(rig, &c);
+	for (unsigned round = 0; round < 50; round++) {
+		exchange(f, round % 2, lengths, 2);
+		if (round % 5 == 1) {
+			assert_int_equal(vhost_frontend_stop(f), 0);
+			assert_false(vhost_ring_is_usable(vhost_backend_ring(rig->b, 0)));
+			assert_int_equal(vhost_frontend_start(f), 0);
+		}
+		if (round % 5 == 3) {
+			vhost_backend_destroy(rig->b);
+			rig->b = NULL;
+			assert_false(vhost_frontend_is_connected(f));
+			start_echo(rig);
+			assert_int_equal(vhost_frontend_reconnect(f), 0);
+			assert_true(vhost_frontend_is_connected(f));
+		}
+	}
+	vhost_frontend_destroy(f);
+	rig_run(rig);
+}
+
+static void test_front_end_as_server(void **state)
+{
+	static const size_t lengths[] = { 60 };
+	struct vhost_frontend_config c = { .queue_pairs = 1, .server = true, .protocol_features = ~0ull };
+	struct rig *rig = *state;
+	struct vhost_frontend *f;
+
+	rig->config.client = true;
+	start_echo(rig);
+	f = attach(rig, &c);
+	exchange(f, 0, lengths, 1);
+	vhost_frontend_destroy(f);
+	rig_run(rig);
+}
+
+static void test_nobody_there(void **state)
+{
+	struct rig *rig = *state;
+	struct vhost_frontend_config c = { .socket = rig->path, .queue_pairs = 1, .timeout_ms = 1 };
+	char err[256];
+	int error;
+
+	assert_null(vhost_frontend_create(&c, &error, err, sizeof(err)));
+	assert_int_equal(error, -ENOENT);
+	assert_non_null(strstr(err, rig->path));
+	c.server = true;
+	assert_null(vhost_frontend_create(&c, &error, err, sizeof(err)));
+	assert_int_equal(error, -ETIMEDOUT);
+	c.queue_pairs = 0;
+	assert_null(vhost_frontend_create(&c, &error, err, sizeof(err)));
+	assert_int_equal(error, -EINVAL);
+}
+
+/* What the back-end refuses comes back as an error, with and without an answer. */
+static void test_refused_request(void **state)
+{
+	struct vhost_frontend_config c = { .queue_pairs = 1, .protocol_features = ~0ull };
+	struct vhost_vring_state disabled = { 0, 2 };
+	struct rig *rig = *state;
+	struct vhost_frontend *f;
+
+	start_echo(rig);
+	f = attach(rig, &c);
+	assert_int_equal(vhost_frontend_request(f, VHOST_USER_SET_VRING_ENABLE, &disabled, sizeof(disabled), NULL, 0,
+						NULL, 0),
+			 -EREMOTEIO);
+	assert_true(vhost_frontend_is_connected(f));
+	assert_int_equal(vhost_frontend_request(f, 99, NULL, 0, NULL, 0, NULL, 0), -ECONNRESET);
+	assert_false(vhost_frontend_is_connected(f));
+	vhost_frontend_destroy(f);
+
+	c.queue_pairs = 3; /* the device has two */
+	c.socket = rig->path;
+	c.while_waiting = let_others_work;
+	c.arg = rig;
+	assert_null(vhost_frontend_create(&c, &rig->error, rig->err, sizeof(rig->err)));
+	assert_int_equal(rig->error, -ERANGE);
+	rig_run(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_setup_bare, rig_teardown)
+		T(test_frames_come_back),
+		T(test_ring_full),
+		T(test_stop_and_reconnect),
+		T(test_front_end_as_server),
+		T(test_nobody_there),
+		T(test_refused_request),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
