@@ -108,10 +108,8 @@ static const struct combination {
 	{ ~0ull, ~0ull, { .ring_size = 1024, .queue_pairs = 2, .tx_indirect = true, .n_regions = 509 } },
 };
 
-static void test_frames_come_back(void **state)
+static void frames_come_back(struct rig *rig)
 {
-	struct rig *rig = *state;
-
 	start_echo(rig);
 	for (unsigned i = 0; i < sizeof(combinations) / sizeof(combinations[0]); i++) {
 		const struct combination *t = &combinations[i];
@@ -129,6 +127,27 @@ static void test_frames_come_back(void **state)
 		rig_run(rig);
 		assert_string_equal(vhost_backend_error(rig->b), "");
 	}
+}
+
+static void test_frames_come_back(void **state)
+{
+	frames_come_back(*state);
+}
+
+static void test_frames_come_back_on_packed_rings(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->config.features |= BIT(VIRTIO_F_RING_PACKED);
+	frames_come_back(rig);
+}
+
+static void test_frames_come_back_in_order(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->config.features |= BIT(VIRTIO_F_IN_ORDER) | BIT(VIRTIO_F_RING_PACKED);
+	frames_come_back(rig);
 }
 
 static void test_ring_full(void **state)
@@ -157,13 +176,12 @@ static void test_ring_full(void **state)
 }
 
 /* Rings go on where they were after an orderly stop, and after the back-end is gone and back. */
-static void test_stop_and_reconnect(void **state)
+static void stop_and_reconnect(struct rig *rig)
 {
 	static const size_t lengths[] = { 60, 1514 };
 	struct vhost_frontend_config c = {
 		.queue_pairs = 2, .ring_size = 32, .features = ~0ull, .protocol_features = ~0ull
 	};
-	struct rig *rig = *state;
 	struct vhost_frontend *f;
 
 	start_echo(rig);
@@ -186,6 +204,19 @@ static void test_stop_and_reconnect(void **state)
 	}
 	vhost_frontend_destroy(f);
 	rig_run(rig);
+}
+
+static void test_stop_and_reconnect(void **state)
+{
+	stop_and_reconnect(*state);
+}
+
+static void test_stop_and_reconnect_of_packed_rings(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->config.features |= BIT(VIRTIO_F_RING_PACKED);
+	stop_and_reconnect(rig);
 }
 
 static void test_front_end_as_server(void **state)
@@ -253,8 +284,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup_bare, rig_teardown)
 		T(test_frames_come_back),
+		T(test_frames_come_back_on_packed_rings),
+		T(test_frames_come_back_in_order),
 		T(test_ring_full),
 		T(test_stop_and_reconnect),
+		T(test_stop_and_reconnect_of_packed_rings),
 		T(test_front_end_as_server),
 		T(test_nobody_there),
 		T(test_refused_request),

@@ -416,6 +416,42 @@ static void test_used_ring_at_the_end_of_memory(void **state)
 	rig_run(rig);
 }
 
+/* VIRTIO 1.2, 2.8: any size, event areas of 4 bytes; vhost-user.rst, "Vring descriptor indices for packed virtqueues". */
+static void test_packed_ring(void **state)
+{
+	struct vhost_vring_addr addr = peer_ring_addr(0);
+	struct rig *rig = *state;
+	struct vhost_ring *r;
+	struct peer p;
+
+	vhost_backend_destroy(rig->b);
+	rig->config.features |= BIT(VIRTIO_F_RING_PACKED);
+	rig_create(rig);
+	r = vhost_backend_ring(rig->b, 0);
+	peer_init(&p);
+	peer_connect(&p, rig);
+	peer_negotiate(rig, &p, guest_features | BIT(VIRTIO_F_RING_PACKED) | BIT(30), BIT(3));
+	peer_set_memory(rig, &p);
+	addr.avail_user_addr = PEER_USER_ADDR + PEER_MEM_SIZE - 8;
+	addr.used_user_addr = PEER_USER_ADDR + PEER_MEM_SIZE - 4;
+	peer_set_state(rig, &p, VHOST_USER_SET_VRING_NUM, 0, 100);
+	peer_set_state(rig, &p, VHOST_USER_SET_VRING_BASE, 0, 0x80638063); /* 99, wrap counter 1, both */
+	peer_request(rig, &p, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
+	peer_set_fd(rig, &p, VHOST_USER_SET_VRING_KICK, 0, p.kick_fds[0]);
+	assert_true(vhost_ring_is_usable(r));
+	assert_int_equal(r->vq.size, 100);
+	assert_int_equal(r->vq.last_avail, 0x8063);
+	r->vq.last_avail = 5;
+	assert_int_equal(peer_get_base(rig, &p, 0), 0x00050005);
+
+	/* A place behind the ring's end. */
+	peer_set_state(rig, &p, VHOST_USER_SET_VRING_BASE, 0, 100);
+	assert_int_not_equal(peer_ask(rig, &p, VHOST_USER_SET_VRING_KICK, &(uint64_t){ 0 }, 8, &p.kick_fds[0], 1), 0);
+	assert_false(vhost_ring_is_usable(r));
+	peer_deinit(&p);
+	rig_run(rig);
+}
+
 static void assert_at_rest(struct rig *rig)
 {
 	assert_false(vhost_backend_is_connected(rig->b));
@@ -542,6 +578,7 @@ int main(void)
 		T(test_announcement),
 		T(test_refusals),
 		T(test_used_ring_at_the_end_of_memory),
+		T(test_packed_ring),
 		T(test_end_of_connection),
 		T(test_second_front_end_waits),
 		T(test_broken_ring_ends_connection),
