@@ -111,7 +111,7 @@ static void echo_pair(struct echo_device *e, struct vhost_ring *rx, struct vhost
 	publish(tx);
 }
 
-void echo_device_run(struct echo_device *e)
+void echo_device_run_rings(struct echo_device *e)
 {
 	for (unsigned q = 0; q < e->n_pairs; q++) {
 		struct vhost_ring *rx = vhost_backend_ring(e->b, 2 * q), *tx = vhost_backend_ring(e->b, 2 * q + 1);
@@ -124,5 +124,10 @@ void echo_device_run(struct echo_device *e)
 			gate_leave(&rx->gate);
 		}
 	}
+}
+
+void echo_device_run(struct echo_device *e)
+{
+	echo_device_run_rings(e);
 	vhost_backend_check_rings(e->b);
 }

@@ -19,5 +19,7 @@ struct echo_device {
 
 /* Send back what there is, as long as there are receive buffers. */
 void echo_device_run(struct echo_device *e);
+/* The same without a look for broken rings, which is the control thread's: for a thread of its own. */
+void echo_device_run_rings(struct echo_device *e);
 
 #endif
