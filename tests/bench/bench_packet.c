@@ -25,6 +25,7 @@ static const struct {
 	void (*run)(void);
 } groups[] = {
 	{ "csum", bench_csum },
+	{ "gso", bench_gso },
 };
 
 static double time_ns(struct bench_side side, void *arg, unsigned n)

@@ -47,5 +47,6 @@ uint8_t *bench_memory(size_t size);
 
 /* Groups */
 void bench_csum(void);
+void bench_gso(void);
 
 #endif
