@@ -17,9 +17,18 @@ static const uint32_t sha256_k[64] = {
 	0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 };
 
-static uint32_t ror(uint32_t x, int n)
+static inline uint32_t ror(uint32_t x, int n)
 {
 	return x >> n | x << (32 - n);
+}
+
+static inline void sha256_round(uint32_t a, uint32_t b, uint32_t c, uint32_t *d, uint32_t e, uint32_t f, uint32_t g,
+				uint32_t *h, uint32_t k)
+{
+	uint32_t t = *h + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) + ((e & f) ^ (~e & g)) + k;
+
+	*d += t;
+	*h = t + (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
 }
 
 static void sha256_block(struct sha256 *s, const uint8_t *p)
@@ -38,15 +47,16 @@ static void sha256_block(struct sha256 *s, const uint8_t *p)
 		w[i] = w[i - 16] + w[i - 7] + (ror(a, 7) ^ ror(a, 18) ^ a >> 3) + (ror(b, 17) ^ ror(b, 19) ^ b >> 10);
 	}
 	memcpy(v, s->h, sizeof(v));
-	for (int i = 0; i < 64; i++) {
-		uint32_t a = v[0], e = v[4];
-		uint32_t t1 =
-		    v[7] + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) + ((e & v[5]) ^ (~e & v[6])) + sha256_k[i] + w[i];
-		uint32_t t2 = (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
-
-		memmove(v + 1, v, 7 * sizeof(v[0]));
-		v[4] += t1;
-		v[0] = t1 + t2;
+	for (int i = 0; i < 64;
+	     i += 8) { /* the eight variables move one place per round: eight rounds move them all the way */
+		sha256_round(v[0], v[1], v[2], &v[3], v[4], v[5], v[6], &v[7], sha256_k[i] + w[i]);
+		sha256_round(v[7], v[0], v[1], &v[2], v[3], v[4], v[5], &v[6], sha256_k[i + 1] + w[i + 1]);
+		sha256_round(v[6], v[7], v[0], &v[1], v[2], v[3], v[4], &v[5], sha256_k[i + 2] + w[i + 2]);
+		sha256_round(v[5], v[6], v[7], &v[0], v[1], v[2], v[3], &v[4], sha256_k[i + 3] + w[i + 3]);
+		sha256_round(v[4], v[5], v[6], &v[7], v[0], v[1], v[2], &v[3], sha256_k[i + 4] + w[i + 4]);
+		sha256_round(v[3], v[4], v[5], &v[6], v[7], v[0], v[1], &v[2], sha256_k[i + 5] + w[i + 5]);
+		sha256_round(v[2], v[3], v[4], &v[5], v[6], v[7], v[0], &v[1], sha256_k[i + 6] + w[i + 6]);
+		sha256_round(v[1], v[2], v[3], &v[4], v[5], v[6], v[7], &v[0], sha256_k[i + 7] + w[i + 7]);
 	}
 	for (int i = 0; i < 8; i++)
 		s->h[i] += v[i];
