@@ -246,8 +246,8 @@ int runtime_port_del(struct runtime *rt, const char *name, struct runtime_error 
 
 	if (!rp)
 		return runtime_fail(e, -ENOENT, "name", "there is no port called '%s'", name);
+	log_info("port %s: deleted", name); /* `name` may be the port's own */
 	close_port(rt, rp);
-	log_info("port %s: deleted", name);
 	return 0;
 }
 
