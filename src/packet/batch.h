@@ -19,7 +19,6 @@ enum {
 struct batch {
 	unsigned n;                          /* frames */
 	unsigned n_iov;                      /* used entries of iov */
-	uint64_t bytes;                      /* sum of len, filled in by rx */
 	uint64_t waiting;                    /* bit i: frames[i] still waits for its receiver (see forward.h) */
 	uint64_t waiting_since_ns, tried_ns; /* CLOCK_MONOTONIC: when they began to wait, and the last try */
 	struct frame frames[BATCH_FRAMES] cache_aligned;
@@ -35,7 +34,6 @@ static inline void batch_reset(struct batch *b)
 {
 	b->n = 0;
 	b->n_iov = 0;
-	b->bytes = 0;
 	b->waiting = 0;
 }
 

@@ -31,7 +31,6 @@ static void add_frame(struct batch *b, const struct vnet_hdr *hdr, uint32_t len,
 		b->n_iov++;
 	}
 	b->n++;
-	b->bytes += len;
 	if (unlikely(len < FRAME_LEN_MIN)) {
 		f->drop = DROP_TOO_SHORT;
 		return;

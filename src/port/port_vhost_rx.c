@@ -89,7 +89,6 @@ static void fill_batch(struct port_vhost *p, struct vhost_ring *r, struct batch 
 		if (unlikely(err))
 			f->drop = DROP_BAD_CHAIN;
 		batch->n_iov += chain.n_iov;
-		batch->bytes += f->len;
 		batch->n = i + 1;
 	}
 }
@@ -103,7 +102,6 @@ static unsigned announce(struct port_vhost *p, struct batch *batch)
 	batch_reset(batch);
 	rarp_announce(head, p->announced_mac);
 	batch->frames[0] = (struct frame){ .head = head, .head_len = RARP_FRAME_LEN, .len = RARP_FRAME_LEN };
-	batch->bytes = RARP_FRAME_LEN;
 	batch->n = 1;
 	return 1;
 }
