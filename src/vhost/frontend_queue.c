@@ -99,7 +99,8 @@ int vhost_frontend_send(struct vhost_frontend *f, unsigned pair, const struct vn
 
 	if (len + f->hdr_len > f->config.tx_buf_size)
 		return -EMSGSIZE;
-	if (r->n_free == 0)
+	/* Slots and descriptors are found to be free when either runs out. */
+	if (r->n_free == 0 || r->driver.n_free < VHOST_FRONTEND_TX_PIECES_MAX)
 		reap(r);
 	if (r->n_free == 0)
 		return -EAGAIN;
@@ -108,10 +109,8 @@ int vhost_frontend_send(struct vhost_frontend *f, unsigned pair, const struct vn
 	memcpy(mem, hdr ? hdr : &no_offload, f->hdr_len);
 	memcpy(mem + f->hdr_len, frame, len);
 	err = add_slot(f, r, slot, (uint32_t)(f->hdr_len + len));
-	if (err == -ENOSPC) {
-		reap(r);
+	if (err == -ENOSPC)
 		return -EAGAIN;
-	}
 	if (err == 0)
 		r->n_free--;
 	return err;
@@ -197,21 +196,24 @@ long vhost_frontend_receive(struct vhost_frontend *f, unsigned pair, struct vnet
 {
 	struct frontend_ring *r = rx_ring(f, pair);
 	struct incoming in = { frame, size, 0 };
-	struct vnet_hdr local = { .num_buffers = htole16(1) };
+	struct vnet_hdr local = { 0 };
 	int err = take_buffer(f, r, &local, &in);
+	unsigned n;
 
 	if (err == -EAGAIN)
 		refill(r, 1);
 	if (err < 0)
 		return err;
-	/* VIRTIO 1.2, 5.1.6.4.1: the buffers of a frame become used together. */
-	for (unsigned n = le16toh(local.num_buffers); n > 1; n--)
-		if (!frontend_has(f, VIRTIO_NET_F_MRG_RXBUF) || take_buffer(f, r, NULL, &in) < 0)
+	/* VIRTIO 1.2, 5.1.6.4.1: the buffers of a frame become used together. Without mergeable buffers there is one, whatever
+	 * the header says (DPDK's vhost library leaves the field alone then). */
+	n = frontend_has(f, VIRTIO_NET_F_MRG_RXBUF) ? le16toh(local.num_buffers) : 1;
+	for (unsigned i = 1; i < n; i++)
+		if (take_buffer(f, r, NULL, &in) < 0)
 			return -EPROTO;
 	refill(r, REFILL_BATCH);
 	if (hdr)
 		*hdr = local;
-	return local.num_buffers == 0 ? -EPROTO : (long)in.len;
+	return n == 0 ? -EPROTO : (long)in.len;
 }
 
 long vhost_frontend_discard(struct vhost_frontend *f, unsigned pair)

@@ -175,6 +175,26 @@ static void test_ring_full(void **state)
 	rig_run(rig);
 }
 
+/* A frame takes two descriptors: these run out before the slots do. */
+static void test_descriptors_come_back(void **state)
+{
+	struct vhost_frontend_config c = { .queue_pairs = 1, .tx_header_apart = true };
+	struct rig *rig = *state;
+	uint8_t frame[60] = { 0 };
+	struct vhost_frontend *f;
+
+	start_echo(rig);
+	f = attach(rig, &c);
+	for (unsigned i = 0; i < 1000; i++) {
+		assert_int_equal(vhost_frontend_send(f, 0, NULL, frame, 60), 0);
+		vhost_frontend_flush(f, 0);
+		let_others_work(rig);
+		assert_int_equal(vhost_frontend_discard(f, 0), 60);
+	}
+	vhost_frontend_destroy(f);
+	rig_run(rig);
+}
+
 /* Rings go on where they were after an orderly stop, and after the back-end is gone and back. */
 static void stop_and_reconnect(struct rig *rig)
 {
@@ -287,6 +307,7 @@ int main(void)
 		T(test_frames_come_back_on_packed_rings),
 		T(test_frames_come_back_in_order),
 		T(test_ring_full),
+		T(test_descriptors_come_back),
 		T(test_stop_and_reconnect),
 		T(test_stop_and_reconnect_of_packed_rings),
 		T(test_front_end_as_server),
