@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_network.c - ringway network, ringway fdb */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* api_config.c - /api/config: what runs, as a configuration; and another configuration made to run. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "control/api_route.h"
