@@ -3,42 +3,37 @@
  * notifications. */
 #include "virtio/virtq_packed.h"
 
-/* Behind the chain that is available at `pos`, or `pos` when there is none. At most `max` >= 1 places further. */
-static always_inline unsigned skip_chain(const struct vring_packed_desc *ring, unsigned size, unsigned pos,
-					 unsigned max)
-{
-	/* The head's flags before the rest of its chain. */
-	unsigned flags = le16toh(load_acquire(&ring[pos & VIRTQ_POS_IDX].flags));
-
-	if ((flags & (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)) != virtq_pos_avail_bits(pos))
-		return pos;
-	for (;;) {
-		pos = virtq_pos_advance(pos, 1, size);
-		if (--max == 0 || !(flags & VRING_DESC_F_NEXT))
-			return pos;
-		flags = le16toh(read_once(&ring[pos & VIRTQ_POS_IDX].flags));
-	}
-}
-
 /* Count the chains that are there, up to `want`. What the count rests on may be rewritten before a chain is popped; the pop
- * looks for itself. */
+ * looks for itself. Only the head of a chain says whether it is available (2.8.6); a chain that does not end is one for the pop to
+ * find. */
 unsigned virtq_packed_scan(struct virtq *vq, unsigned want)
 {
 	unsigned pos = vq->n_known ? vq->avail_idx : vq->last_avail;
-	unsigned size = vq->size, n = vq->n_known;
+	const unsigned both = VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED;
+	const struct vring_packed_desc *ring = vq->packed_desc;
+	const unsigned size = vq->size;
+	unsigned idx = pos & VIRTQ_POS_IDX, bits = virtq_pos_avail_bits(pos);
+	unsigned n = vq->n_known, left = size;
+	bool whole = true;
 
 	if (!vq->running || vq->error)
 		return 0;
-	for (want = MIN(want, size); n < want; n++) {
-		unsigned next = skip_chain(vq->packed_desc, size, pos, size);
+	for (; n < want && left > 0; left--) {
+		/* The head's flags before the rest of its chain. */
+		unsigned flags = le16toh(load_acquire(&ring[idx].flags));
 
-		if (next == pos)
+		if (whole && (flags & both) != bits)
 			break;
-		pos = next;
+		whole = !(flags & VRING_DESC_F_NEXT);
+		n += whole;
+		if (unlikely(++idx == size)) {
+			idx = 0;
+			bits ^= both;
+		}
 	}
-	vq->avail_idx = (virtq_pos)pos;
-	vq->n_known = (uint16_t)n;
-	return n;
+	vq->avail_idx = (virtq_pos)(idx | (bits & VIRTQ_DESC_F_AVAIL ? VIRTQ_POS_WRAP : 0));
+	vq->n_known = (uint16_t)(n + !whole);
+	return vq->n_known;
 }
 
 /* 2.8.7: all entries belong to the chain, in their order; of the flags, WRITE alone means something. */
