@@ -3,7 +3,10 @@
  * notifications. */
 #include "virtio/virtq_packed.h"
 
-/* Count the chains that are there, up to `want`. What the count rests on may be rewritten before a chain is popped; the pop
+/* Fewer are not worth the call: who takes one buffer after the other asks for one at a time. */
+enum { SCAN_AHEAD = 32 };
+
+/* Count the chains that are there, up to `want` or some more. What the count rests on may be rewritten before a chain is popped; the pop
  * looks for itself. Only the head of a chain says whether it is available (2.8.6); a chain that does not end is one for the pop to
  * find. */
 unsigned virtq_packed_scan(struct virtq *vq, unsigned want)
@@ -18,7 +21,7 @@ unsigned virtq_packed_scan(struct virtq *vq, unsigned want)
 
 	if (!vq->running || vq->error)
 		return 0;
-	for (; n < want && left > 0; left--) {
+	for (want = MAX(want, SCAN_AHEAD); n < want && left > 0; left--) {
 		/* The head's flags before the rest of its chain. */
 		unsigned flags = le16toh(load_acquire(&ring[idx].flags));
 
