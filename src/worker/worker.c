@@ -382,15 +382,26 @@ static int open_fds(struct worker *w)
 	return 0;
 }
 
-/* Signals are for the control thread. */
+/* Signals are for the control thread, but for those that an instruction of the thread itself raises: the kernel does not call
+ * the handler of one that is blocked (base/lost_memory.h), it ends the process. */
+static void block_signals(sigset_t *old)
+{
+	static const int own[] = { SIGBUS, SIGSEGV, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
+	sigset_t set;
+
+	sigfillset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		sigdelset(&set, own[i]);
+	pthread_sigmask(SIG_SETMASK, &set, old);
+}
+
 static int start_thread(struct worker *w)
 {
-	sigset_t all, old;
+	sigset_t old;
 	char name[16];
 	int err;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	block_signals(&old);
 	err = pthread_create(&w->thread, NULL, thread_main, w);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err)
