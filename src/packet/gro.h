@@ -19,16 +19,16 @@
  *
  * A port's rx uses it like this:
  *
- *	while (next frame f is there && gro_has_room(g))
- *		gro_push(g, f, now_ns);
+ *	n = receive(frames, gro_room(g));      // they stay where they are until they were recycled
+ *	gro_push(g, frames, n, now_ns);
  *	gro_flush(g, GRO_FLUSH_ALL);           // or, to hold trains that began less than 50 us ago: now_ns - 50000
- *	while ((f = gro_pop(g)))
- *		batch->frames[batch->n++] = *f;
+ *	while ((out = gro_pop(g)))
+ *		batch->frames[batch->n++] = *out->frame;
  *	...
- *	done:  for (every popped f) for (; f; f = gro_next_piece(g, f)) give back buffer f->rx_id;
+ *	done:  give back the buffers of every out->pieces[0..n_pieces);
  *	       gro_recycle(g);
  *
- * One owner thread. Memory is allocated once. */
+ * One owner thread. Memory is allocated once, about 900 KiB of which the few KiB are touched that are needed at the same time. */
 #ifndef RINGWAY_PACKET_GRO_H
 #define RINGWAY_PACKET_GRO_H
 
@@ -37,12 +37,20 @@
 enum {
 	GRO_FRAMES_MAX = 256,       /* frames that it can keep, those that were popped and not recycled included */
 	GRO_TRAINS_MAX = 32,        /* flows with an open train; one more closes the oldest */
-	GRO_TRAIN_PIECES_MAX = 512, /* scatter list entries of one train */
+	GRO_TRAIN_FRAMES_MAX = 128, /* frames of one train */
+	GRO_TRAIN_PIECES_MAX = 256, /* scatter list entries of one train */
 };
 
 #define GRO_FLUSH_ALL UINT64_MAX
 
 struct gro;
+
+/* A frame that is finished: one of those that were pushed, and changed if others were merged into it. */
+struct gro_out {
+	struct frame *frame;
+	struct frame *const *pieces; /* what it was made of, itself first; but for that one they are as they were */
+	unsigned n_pieces;
+};
 
 /* `udp`: merge datagrams as well, which changes what a receiver that counts them sees (Linux: rx-udp-gro-forwarding). NULL: out of
  * memory. */
@@ -50,24 +58,20 @@ struct gro *gro_create(bool udp);
 /* NULL is fine. */
 void gro_destroy(struct gro *g);
 
-/* Room for one more frame? When not, recycle first; when even that does not help, flush. */
-bool gro_has_room(const struct gro *g);
+/* How many frames can be pushed. When that is 0, recycle; when it still is, flush, pop and recycle. */
+unsigned gro_room(const struct gro *g);
 
-/* Take `f`, for which there is room. Its description is copied; its head, which may be changed, and its payload stay the caller's and
- * have to live until it came out and was recycled. */
-void gro_push(struct gro *g, const struct frame *f, uint64_t now_ns);
+/* Take frames[0..n), n <= gro_room(). The structures, which may be changed, the heads and the payload have to live until they came out
+ * and were recycled. `now_ns` is the time that gro_flush() compares with. */
+void gro_push(struct gro *g, struct frame *frames, unsigned n, uint64_t now_ns);
 
 /* End all trains that began at or before `begun_ns`. */
 void gro_flush(struct gro *g, uint64_t begun_ns);
 
 /* The next frame that is finished, or NULL. Valid, with its scatter list, until gro_recycle(). */
-struct frame *gro_pop(struct gro *g);
+const struct gro_out *gro_pop(struct gro *g);
 
-/* The frames that became part of `f`, which was popped, in order, f itself first: of each, rx_id and rx_n_desc still say what they
- * said when it was pushed. NULL: that was the last. */
-struct frame *gro_next_piece(struct gro *g, struct frame *f);
-
-/* All frames that were popped are done with. */
+/* All frames that were popped are done with. Does nothing while others wait to be popped. */
 void gro_recycle(struct gro *g);
 
 /* Frames pushed and not yet popped, so that a port knows whether it has to come back. */

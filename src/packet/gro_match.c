@@ -3,6 +3,7 @@
 #include "packet/gro_match.h"
 
 #include "packet/csum.h"
+#include "packet/csum_impl.h"
 #include "packet/parse.h"
 #include "packet/proto/bytes.h"
 #include "packet/proto/ip.h"
@@ -21,8 +22,11 @@ static bool find_headers(struct frame *f, struct parsed *p)
 /* 0xffff verifies as well as 0 does, but nobody computes it. */
 static bool ipv4_sum_is_good(const uint8_t *ip)
 {
-	return csum_is_good(csum_partial(ip, sizeof(struct iphdr), 0)) &&
-	       load_raw16(ip + offsetof(struct iphdr, check)) != 0xffff;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(struct iphdr); i += 4)
+		sum += load_raw32(ip + i);
+	return csum_is_good(csum_fold64(sum)) && load_raw16(ip + offsetof(struct iphdr, check)) != 0xffff;
 }
 
 static bool ip_len_is_exact(const struct frame *f, const struct parsed *p)
@@ -46,54 +50,31 @@ static bool is_foreign(const struct frame *f, const struct parsed *p)
 	return p->l3 == PARSE_L3_IPV4 && !ipv4_sum_is_good(ip);
 }
 
-static bool l4_sum_is_good(const struct frame *f, const struct parsed *p)
+bool gro_sum_is_good(const struct frame *f, const struct gro_info *info)
 {
-	const uint8_t *ip = f->head + p->l3_off;
-	uint32_t len = f->len - p->l4_off;
+	const uint8_t *ip = f->head + info->l3_off;
+	uint32_t len = f->len - info->l4_off;
 	uint32_t sum;
 
-	/* Behind a routing header the sum may be over another address than we know: only who looked can say. */
-	if (f->offload.flags & OFFLOAD_DATA_VALID && !(p->flags & PARSE_EXT_HDR))
-		return true;
-	if (p->l3 == PARSE_L3_IPV4)
-		sum = csum_pseudo4(ip + offsetof(struct iphdr, saddr), p->l4_proto, len);
+	if (info->version == 4)
+		sum = csum_pseudo4(ip + offsetof(struct iphdr, saddr), info->proto, len);
 	else
-		sum = csum_pseudo6(ip + offsetof(struct ipv6hdr, saddr), p->l4_proto, len);
-	return csum_is_good(csum_add(sum, csum_frame(f, p->l4_off)));
-}
-
-static uint32_t mix(uint32_t h, uint32_t v)
-{
-	h = (h ^ v) * 0x9e3779b1u;
-	return h ^ h >> 15;
-}
-
-static uint32_t flow_of(const uint8_t *head, const struct parsed *p)
-{
-	const uint8_t *ip = head + p->l3_off;
-	uint32_t h = mix(p->l4_proto, load_raw32(head + p->l4_off));
-
-	if (p->l3 == PARSE_L3_IPV4) {
-		h = mix(h, load_raw32(ip + offsetof(struct iphdr, saddr)));
-		return mix(h, load_raw32(ip + offsetof(struct iphdr, daddr)));
-	}
-	for (unsigned i = 0; i < 32; i += 8)
-		h = mix(h, load_raw32(ip + offsetof(struct ipv6hdr, saddr) + i) ^
-			       load_raw32(ip + offsetof(struct ipv6hdr, saddr) + i + 4));
-	return h;
+		sum = csum_pseudo6(ip + offsetof(struct ipv6hdr, saddr), info->proto, len);
+	return csum_is_good(csum_add(sum, csum_frame(f, info->l4_off)));
 }
 
 static void fill_info(const struct frame *f, const struct parsed *p, struct gro_info *info)
 {
 	const uint8_t *ip = f->head + p->l3_off;
 
-	info->flow = flow_of(f->head, p);
+	info->ports = load_raw32(f->head + p->l4_off);
 	info->l3_off = p->l3_off;
 	info->l4_off = p->l4_off;
 	info->payload_off = p->payload_off;
 	info->payload_len = (uint16_t)(f->len - p->payload_off);
 	info->version = p->l3 == PARSE_L3_IPV4 ? 4 : 6;
 	info->proto = p->l4_proto;
+	info->has_ext = p->flags & PARSE_EXT_HDR;
 	info->id = info->version == 4 ? load_be16(ip + offsetof(struct iphdr, id)) : 0;
 }
 
@@ -136,55 +117,37 @@ enum gro_class gro_classify(struct frame *f, bool udp, struct gro_info *info)
 	fill_info(f, &p, info);
 	if (f->offload.gso_type != GSO_NONE || f->offload.flags & OFFLOAD_NEEDS_CSUM || !ip_len_is_exact(f, &p))
 		return GRO_END;
-	if (!udp_without_sum(f, &p) && !l4_sum_is_good(f, &p))
+	/* Behind a routing header the sum may be over another address than we see: only who looked can say. */
+	if ((!(f->offload.flags & OFFLOAD_DATA_VALID) || info->has_ext) && !udp_without_sum(f, &p) &&
+	    !gro_sum_is_good(f, info))
 		return GRO_PASS;
 	return p.l4_proto == IPPROTO_TCP ? classify_tcp(f, info) : classify_udp(f, udp, info);
 }
 
-static bool same_bytes(const uint8_t *a, const uint8_t *b, size_t from, size_t to)
+static void may_change(struct gro_shape *s, size_t at, size_t len)
 {
-	return memcmp(a + from, b + from, to - from) == 0;
+	memset((uint8_t *)s->mask + at, 0, len);
 }
 
-bool gro_same_flow(const uint8_t *a, const struct gro_info *ai, const uint8_t *b, const struct gro_info *bi)
+bool gro_shape_init(struct gro_shape *s, const uint8_t *head, const struct gro_info *info)
 {
-	size_t l3 = ai->l3_off, l4 = ai->l4_off;
-	size_t first;
+	const gro_vec *h = (const void *)head;
 
-	if (ai->flow != bi->flow || ai->version != bi->version || ai->proto != bi->proto || l3 != bi->l3_off ||
-	    l4 != bi->l4_off)
+	if (info->payload_off > GRO_SHAPE_MAX)
 		return false;
-	/* IPv4: addresses, there are no options. IPv6: all from the next-header field on. */
-	first = ai->version == 4 ? offsetof(struct iphdr, saddr) : offsetof(struct ipv6hdr, nexthdr);
-	if (!same_bytes(a, b, 0, l3) || !same_bytes(a, b, l3 + first, l4 + 4))
-		return false;
-	return ai->version == 4 || ((load_be32(a + l3) ^ load_be32(b + l3)) & 0x000fffff) == 0;
-}
-
-/* TOS, DF, TTL. The other flags are 0 in both. */
-static bool same_ipv4(const uint8_t *a, const uint8_t *b)
-{
-	return a[1] == b[1] &&
-	       load_raw16(a + offsetof(struct iphdr, frag_off)) == load_raw16(b + offsetof(struct iphdr, frag_off)) &&
-	       a[offsetof(struct iphdr, ttl)] == b[offsetof(struct iphdr, ttl)];
-}
-
-/* All but sequence number, FIN, PSH and checksum. */
-static bool same_tcp(const uint8_t *a, const uint8_t *b, size_t len)
-{
-	const uint8_t may_differ = TCP_FIN | TCP_PSH;
-
-	return same_bytes(a, b, offsetof(struct tcphdr, ack_seq), TCP_FLAGS_BYTE) &&
-	       ((a[TCP_FLAGS_BYTE] ^ b[TCP_FLAGS_BYTE]) & ~may_differ) == 0 &&
-	       same_bytes(a, b, offsetof(struct tcphdr, window), offsetof(struct tcphdr, check)) &&
-	       same_bytes(a, b, offsetof(struct tcphdr, urg_ptr), len);
-}
-
-bool gro_same_headers(const uint8_t *a, const struct gro_info *ai, const uint8_t *b)
-{
-	size_t l3 = ai->l3_off, l4 = ai->l4_off;
-
-	if (ai->version == 4 ? !same_ipv4(a + l3, b + l3) : load_raw32(a + l3) != load_raw32(b + l3))
-		return false;
-	return ai->proto == IPPROTO_UDP || same_tcp(a + l4, b + l4, ai->payload_off - l4);
+	memset(s->mask, 0xff, info->payload_off);
+	memset((uint8_t *)s->mask + info->payload_off, 0, (size_t)(GRO_SHAPE_MAX - info->payload_off));
+	if (info->version == 4) {
+		may_change(s, info->l3_off + offsetof(struct iphdr, id), 2);
+		may_change(s, info->l3_off + offsetof(struct iphdr, check), 2);
+	}
+	if (info->proto == IPPROTO_TCP) {
+		may_change(s, info->l4_off + offsetof(struct tcphdr, seq), 4);
+		may_change(s, info->l4_off + offsetof(struct tcphdr, check), 2);
+	} else {
+		may_change(s, info->l4_off + offsetof(struct udphdr, check), 2);
+	}
+	for (unsigned i = 0; i < GRO_SHAPE_VECS; i++)
+		s->want[i] = h[i] & s->mask[i];
+	return true;
 }

@@ -119,14 +119,13 @@ static void run_coalesce(void *arg, unsigned n)
 	struct burst *b = arg;
 
 	while (n--) {
-		struct frame *f;
+		const struct gro_out *out;
 
 		receive(b);
-		for (unsigned i = 0; i < SEGMENTS; i++)
-			gro_push(b->gro, &b->frames[i], 0);
+		gro_push(b->gro, b->frames, SEGMENTS, 0);
 		gro_flush(b->gro, GRO_FLUSH_ALL);
-		while ((f = gro_pop(b->gro)))
-			bench_keep(f->n_iov);
+		while ((out = gro_pop(b->gro)))
+			bench_keep(out->frame->n_iov);
 		gro_recycle(b->gro);
 	}
 }

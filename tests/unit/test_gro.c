@@ -42,14 +42,31 @@ static void receive(struct received *r, struct gro *g, struct bytes b, unsigned 
 
 	l->frame.rx_id = (uint16_t)r->n;
 	r->l[r->n++] = l;
-	assert_true(gro_has_room(g));
-	gro_push(g, &l->frame, now_ns);
+	assert_true(gro_room(g) > 0);
+	gro_push(g, &l->frame, 1, now_ns);
 }
 
 static void received_free(struct received *r)
 {
 	while (r->n > 0)
 		layout_destroy(r->l[--r->n]);
+}
+
+static struct frame *pop(struct gro *g)
+{
+	const struct gro_out *out = gro_pop(g);
+
+	return out ? out->frame : NULL;
+}
+
+/* There has to be one. */
+static struct frame *pop_one(struct gro *g)
+{
+	struct frame *f = pop(g);
+
+	if (!f)
+		abort();
+	return f;
 }
 
 static struct packet random_mergeable(uint64_t *seed)
@@ -98,9 +115,9 @@ static void whole_again(void **state)
 		for (size_t i = 0; i < segs.n; i++)
 			receive(&r, g, segs.at[i], round % 3, 0);
 		gro_flush(g, GRO_FLUSH_ALL);
-		f = gro_pop(g);
+		f = pop(g);
 		assert_non_null(f);
-		assert_null(gro_pop(g));
+		assert_null(pop(g));
 		layout_write_copy(&out, f, 1);
 		assert_int_equal(f->len, m.len);
 		assert_memory_equal(out.at[0].data, whole, m.len);
@@ -228,7 +245,7 @@ static void streams_come_back(void **state)
 		for (size_t i = 0; i < s.in.n; i++)
 			receive(&r, g, s.in.at[i], round % LAYOUTS, 0);
 		gro_flush(g, GRO_FLUSH_ALL);
-		while ((f = gro_pop(g))) {
+		while ((f = pop(g))) {
 			n_out++;
 			cut(f, &got);
 		}
@@ -259,35 +276,40 @@ static void hold_for_a_time(void **state)
 {
 	struct gro *g = gro_create(false);
 	struct received r = { 0 };
+	const struct gro_out *out;
 	struct frame *f;
 
 	(void)state;
 	push_nth(&r, g, 1, 0, 1000);
 	push_nth(&r, g, 2, 0, 2000);
 	gro_flush(g, 999);
-	assert_null(gro_pop(g));
+	assert_null(pop(g));
 	assert_int_equal(gro_held(g), 2);
 	push_nth(&r, g, 1, 1, 3000); /* its train began at 1000 */
 	gro_flush(g, 1500);
-	f = gro_pop(g);
+	f = pop_one(g);
 	assert_int_equal(f->len, 54 + 2000);
 	assert_int_equal(f->rx_id, 0);
-	assert_null(gro_pop(g));
+	assert_null(pop(g));
+	assert_int_equal(gro_held(g), 1);
 	/* What was popped goes, what is held stays. */
 	gro_recycle(g);
+	assert_int_equal(gro_room(g), GRO_FRAMES_MAX - 1);
 	push_nth(&r, g, 2, 1, 4000);
 	push_nth(&r, g, 2, 2, 4000);
 	gro_flush(g, GRO_FLUSH_ALL);
-	f = gro_pop(g);
-	assert_int_equal(f->len, 54 + 3000);
-	assert_int_equal(f->rx_id, 1);
-	f = gro_next_piece(g, f);
-	assert_int_equal(f->rx_id, 3);
-	f = gro_next_piece(g, f);
-	assert_int_equal(f->rx_id, 4);
-	assert_null(gro_next_piece(g, f));
+	gro_recycle(g); /* nothing, while something waits */
+	assert_int_equal(gro_room(g), GRO_FRAMES_MAX - 3);
+	out = gro_pop(g);
+	assert_int_equal(out->frame->len, 54 + 3000);
+	assert_int_equal(out->n_pieces, 3);
+	assert_ptr_equal(out->frame, out->pieces[0]);
+	assert_int_equal(out->pieces[0]->rx_id, 1);
+	assert_int_equal(out->pieces[1]->rx_id, 3);
+	assert_int_equal(out->pieces[2]->rx_id, 4);
 	gro_recycle(g);
 	assert_int_equal(gro_held(g), 0);
+	assert_int_equal(gro_room(g), GRO_FRAMES_MAX);
 	received_free(&r);
 	gro_destroy(g);
 }
@@ -300,24 +322,44 @@ static void room(void **state)
 	(void)state;
 	for (unsigned round = 0; round < 20; round++) {
 		struct received r = { 0 };
+		const struct gro_out *out;
 		unsigned n = 0;
 
-		while (gro_has_room(g)) {
+		for (; gro_room(g) > 0; n++)
 			push_nth(&r, g, (uint16_t)(n % 50), n / 50, 0); /* more flows than trains */
-			n++;
-		}
 		assert_int_equal(n, GRO_FRAMES_MAX);
 		assert_int_equal(gro_held(g), GRO_FRAMES_MAX);
 		gro_flush(g, GRO_FLUSH_ALL);
-		assert_false(gro_has_room(g));
-		for (struct frame *f; (f = gro_pop(g));) {
-			for (; f; f = gro_next_piece(g, f))
-				n--;
-		}
+		assert_int_equal(gro_room(g), 0);
+		while ((out = gro_pop(g)))
+			n -= out->n_pieces;
 		assert_int_equal(n, 0);
 		gro_recycle(g);
 		received_free(&r);
 	}
+	gro_destroy(g);
+}
+
+/* Every frame of two makes a train that has to be kept. */
+static void many_trains(void **state)
+{
+	struct gro *g = gro_create(false);
+	struct received r = { 0 };
+	const struct gro_out *out;
+	unsigned n = 0;
+
+	(void)state;
+	for (uint16_t flow = 0; flow < GRO_FRAMES_MAX / 2; flow++) {
+		push_nth(&r, g, flow, 0, 0);
+		push_nth(&r, g, flow, 1, 0);
+	}
+	gro_flush(g, GRO_FLUSH_ALL);
+	while ((out = gro_pop(g))) {
+		assert_int_equal(out->n_pieces, 2);
+		n++;
+	}
+	assert_int_equal(n, GRO_FRAMES_MAX / 2);
+	received_free(&r);
 	gro_destroy(g);
 }
 
@@ -335,14 +377,14 @@ static void valid_already(void **state)
 	(void)state;
 	buf[m.payload] ^= 1;
 	l = layout_create((struct bytes){ buf, m.len }, 0);
-	gro_push(g, &l->frame, 0);
-	f = gro_pop(g); /* at once */
+	gro_push(g, &l->frame, 1, 0);
+	f = pop_one(g); /* at once */
 	assert_int_equal(f->offload.flags, 0);
 	l->frame.offload.flags = OFFLOAD_DATA_VALID;
-	gro_push(g, &l->frame, 0);
-	assert_null(gro_pop(g));
+	gro_push(g, &l->frame, 1, 0);
+	assert_null(pop(g));
 	gro_flush(g, 0);
-	assert_int_equal(gro_pop(g)->offload.flags, OFFLOAD_DATA_VALID);
+	assert_int_equal(pop_one(g)->offload.flags, OFFLOAD_DATA_VALID);
 	layout_destroy(l);
 	gro_destroy(g);
 }
@@ -351,7 +393,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole_again), cmocka_unit_test(streams_come_back), cmocka_unit_test(hold_for_a_time),
-		cmocka_unit_test(room),        cmocka_unit_test(valid_already),
+		cmocka_unit_test(room),        cmocka_unit_test(many_trains),       cmocka_unit_test(valid_already),
 	};
 
 	csum_init();

@@ -87,11 +87,11 @@ static bool same_delivery(const struct vector *v, const struct frames *hdrs, con
 
 static void pop_all(struct gro *g, struct frames *hdrs, struct frames *out, struct frames *again)
 {
-	struct frame *f;
+	const struct gro_out *o;
 
-	while ((f = gro_pop(g))) {
-		deliver(hdrs, out, f);
-		cut(again, f);
+	while ((o = gro_pop(g))) {
+		deliver(hdrs, out, o->frame);
+		cut(again, o->frame);
 	}
 }
 
@@ -104,11 +104,11 @@ static bool run_layout(const struct vector *v, unsigned how, bool may_differ)
 
 	for (size_t i = 0; i < v->n_in; i++) {
 		in[i] = layout_create(v->in[i], how);
-		if (!gro_has_room(g)) {
+		if (gro_room(g) == 0) {
 			pop_all(g, &hdrs, &out, &again);
 			gro_recycle(g);
 		}
-		gro_push(g, &in[i]->frame, 0);
+		gro_push(g, &in[i]->frame, 1, 0);
 	}
 	gro_flush(g, GRO_FLUSH_ALL);
 	pop_all(g, &hdrs, &out, &again);
