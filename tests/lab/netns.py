@@ -5,7 +5,7 @@ import itertools
 import os
 import subprocess
 
-from .process import IS_ROOT, PATIENCE, Process, Skip
+from .process import IS_ROOT, PATIENCE, Skip
 
 counter = itertools.count()
 
@@ -30,8 +30,10 @@ class Netns:
             raise AssertionError(f"{command}: exit status {done.returncode}\n{done.stdout}")
         return done.stdout
 
-    def start(self, argv, log):
-        return Process(argv, self.dir / log, netns=self.name)
+    def popen(self, command):
+        """A shell command that goes on by itself; its stdout and stderr are for the caller to read."""
+        argv = ["ip", "netns", "exec", self.name, "setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", command]
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def delete(self):
         subprocess.run(["ip", "netns", "del", self.name], check=False)

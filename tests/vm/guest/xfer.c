@@ -3,7 +3,7 @@
  *
  *	xfer recv PORT				takes one TCP connection to its end
  *	xfer send HOST PORT BYTES SEED		the other end
- *	xfer echo PORT				returns every UDP datagram; until killed
+ *	xfer echo PORT				returns every UDP datagram; until the probe is over
  *	xfer probe HOST PORT COUNT SIZE SEED	sends COUNT datagrams of SIZE bytes, a few in flight, compares what returns
  *
  * Each prints one line of JSON. HOST is an IPv4 or IPv6 address. */
@@ -22,7 +22,7 @@
 
 #include "sha256.h"
 
-enum { CHUNK = 256 << 10, DATAGRAM_MAX = 65507, LARGE_DATAGRAM = 16 << 10, QUIET_MS = 2000 };
+enum { CHUNK = 256 << 10, DATAGRAM_MAX = 65507, LARGE_DATAGRAM = 16 << 10, QUIET_MS = 2000, END = 'E' };
 
 static uint8_t buf[CHUNK], back[CHUNK];
 
@@ -187,8 +187,9 @@ static int do_echo(char **argv)
 
 		if (n < 0 || sendto(fd, buf, (size_t)n, 0, (struct sockaddr *)&from, len) < 0)
 			die("echo");
+		if (n == 1 && buf[0] == END)
+			return 0;
 	}
-	return 0;
 }
 
 /* Datagram `seq` starts with its number and goes on with a stream of its own. */
@@ -234,6 +235,8 @@ static int do_probe(char **argv)
 			wrong++;
 		returned++;
 	}
+	buf[0] = END;
+	send(fd, buf, 1, 0);
 	printf("{\"sent\": %u, \"returned\": %u, \"wrong\": %u}\n", sent, returned, wrong);
 	return returned == count && !wrong ? 0 : 1;
 }
