@@ -106,8 +106,8 @@ static void end_train(struct gro *g, unsigned at)
 	struct train *t = g->open[at].train;
 
 	train_end(t);
-	if (t->n_frames > 1) {
-		finish(g, t->frames[0], t->frames, t->n_frames);
+	if (train_n_frames(t) > 1) {
+		finish(g, t->frames[0], t->frames, train_n_frames(t));
 		g->done[g->n_done++] = t;
 	} else {
 		finish(g, t->frames[0], NULL, 1);

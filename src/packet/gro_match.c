@@ -131,7 +131,7 @@ static void may_change(struct gro_shape *s, size_t at, size_t len)
 
 bool gro_shape_init(struct gro_shape *s, const uint8_t *head, const struct gro_info *info)
 {
-	const gro_vec *h = (const void *)head;
+	const gro_vec_anywhere *h = (const void *)head;
 
 	if (info->payload_off > GRO_SHAPE_MAX)
 		return false;

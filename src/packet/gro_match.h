@@ -93,7 +93,8 @@ static inline bool gro_same_headers(const uint8_t *a, const struct gro_info *ai,
  * for IPv6 with two tags and TCP with timestamps; longer headers have no shape. */
 enum { GRO_SHAPE_MAX = 96, GRO_SHAPE_VECS = GRO_SHAPE_MAX / 16 };
 
-typedef uint64_t gro_vec __attribute__((vector_size(16), aligned(1), may_alias));
+typedef uint64_t gro_vec __attribute__((vector_size(16), may_alias));
+typedef uint64_t gro_vec_anywhere __attribute__((vector_size(16), aligned(1), may_alias));
 
 struct gro_shape {
 	gro_vec mask[GRO_SHAPE_VECS];
@@ -105,7 +106,7 @@ bool gro_shape_init(struct gro_shape *s, const uint8_t *head, const struct gro_i
 
 static inline gro_vec gro_shape_differs(const struct gro_shape *s, const uint8_t *head, unsigned i)
 {
-	return (((const gro_vec *)(const void *)head)[i] & s->mask[i]) ^ s->want[i];
+	return (((const gro_vec_anywhere *)(const void *)head)[i] & s->mask[i]) ^ s->want[i];
 }
 
 /* Reads GRO_SHAPE_MAX bytes, for which every head has room; those behind the headers do not count. */

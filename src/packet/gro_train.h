@@ -8,31 +8,41 @@
 #include "packet/gro_match.h"
 
 struct train {
-	/* What comes next, if it is as long as the first, in one piece, and does not end the train. */
-	uint32_t frame_len;   /* of the first; 0: has no shape, nothing is expected */
-	uint32_t n_left;      /* so many of those are allowed */
-	uint32_t next_seq;    /* TCP, host order */
-	uint32_t next_id;     /* IPv4, host order, modulo 65536 */
-	uint32_t id_step;     /* 1; 0 when the second frame had the identification of the first (UDP) */
-	uint32_t ip_sum;      /* IPv4: of the header without length, identification and checksum */
-	uint32_t ip_sum_full; /* ... with the length of the first */
+	/* What comes next, in the usual case: a frame whose head and payload are as long as the first's, the payload in one piece, that
+	 * does not end the train. Frames like that only move this part on. */
+	uint32_t frame_len; /* of the first; 0: nothing is expected */
+	uint16_t head_len;
+	uint16_t resident_len;  /* payload in the head, > 0 */
+	uint32_t rest_len;      /* payload behind it, > 0 */
+	uint32_t next_seq;      /* TCP, host order */
+	uint16_t next_id;       /* IPv4, host order */
+	uint16_t id_step;       /* 1; 0 when the second frame had the identification of the first (UDP) */
+	uint32_t ip_sum_full;   /* IPv4: of the header with the first's length, without identification and checksum */
+	struct iovec *next_iov; /* into iov */
+	struct frame **next_frame;  /* into frames */
+	struct frame **usual_limit; /* where next_frame stops being moved on in this way */
 
-	uint32_t len; /* bytes, of the whole so far */
-	uint32_t n_frames;
-	uint32_t n_pieces;
+	uint32_t short_by; /* bytes that the last frame is shorter than the first */
 	uint8_t end_flags; /* TCP: FIN and PSH of the last */
+	uint32_t ip_sum;   /* IPv4: of the header without length, identification and checksum */
 	uint64_t begun_ns;
 
 	struct gro_info first; /* of its first frame */
+	uint32_t first_len;
 	struct gro_shape shape;
 	struct iovec iov[GRO_TRAIN_PIECES_MAX];
 	struct frame *frames[GRO_TRAIN_FRAMES_MAX];
 };
 
+static inline unsigned train_n_frames(const struct train *t)
+{
+	return (unsigned)(t->next_frame - t->frames);
+}
+
 /* Room for the first frame's pieces at least? */
 static inline bool train_can_begin(const struct frame *f)
 {
-	return f->n_iov < GRO_TRAIN_PIECES_MAX / 2;
+	return f->n_iov < GRO_TRAIN_PIECES_MAX;
 }
 
 void train_begin(struct train *t, struct frame *f, const struct gro_info *info, uint64_t now_ns);
@@ -48,16 +58,16 @@ void train_end(struct train *t);
 static inline bool train_expects(const struct train *t, const struct frame *f)
 {
 	const uint8_t *head = f->head, *ip = head + t->first.l3_off, *l4 = head + t->first.l4_off;
-	uint32_t id, check;
 
-	if (f->len != t->frame_len || f->head_len < t->first.payload_off || f->n_iov != 1 || t->n_left == 0 ||
-	    (f->offload.gso_type | (f->offload.flags & OFFLOAD_NEEDS_CSUM)) != 0 || !gro_shape_matches(&t->shape, head))
+	if (f->len != t->frame_len || f->head_len != t->head_len || f->n_iov != 1 || t->next_frame >= t->usual_limit ||
+	    f->offload.gso_type != GSO_NONE || f->offload.flags & OFFLOAD_NEEDS_CSUM ||
+	    !gro_shape_matches(&t->shape, head))
 		return false;
 	if (t->first.version == 4) {
-		id = load_raw16(ip + offsetof(struct iphdr, id));
-		check = load_raw16(ip + offsetof(struct iphdr, check));
-		if (id != htobe16((uint16_t)t->next_id) || !csum_is_good(csum_add(t->ip_sum_full, id + check)) ||
-		    check == 0xffff)
+		uint16_t id = load_raw16(ip + offsetof(struct iphdr, id));
+		uint16_t check = (uint16_t)~csum_fold(t->ip_sum_full + id);
+
+		if (id != htobe16(t->next_id) || load_raw16(ip + offsetof(struct iphdr, check)) != check)
 			return false;
 	}
 	if (t->first.proto == IPPROTO_UDP)
@@ -69,18 +79,15 @@ static inline bool train_expects(const struct train *t, const struct frame *f)
 /* Add a frame that is expected. */
 static inline void train_extend_expected(struct train *t, struct frame *f)
 {
-	struct iovec *iov = &t->iov[t->n_pieces];
-	uint32_t resident = (uint32_t)f->head_len - t->first.payload_off;
-	uint32_t rest = f->len - f->head_len;
-	unsigned has_resident = resident > 0;
+	struct iovec *iov = t->next_iov;
 
-	iov[0] = (struct iovec){ f->head + t->first.payload_off, resident };
-	iov[has_resident] = (struct iovec){ (uint8_t *)f->iov->iov_base + f->iov_off, rest };
-	t->n_pieces += has_resident + (rest > 0);
-	t->frames[t->n_frames++] = f;
-	t->n_left--;
-	t->len += t->first.payload_len;
-	t->next_id += t->id_step;
+	iov[0].iov_base = f->head + t->first.payload_off;
+	iov[0].iov_len = t->resident_len;
+	iov[1].iov_base = (uint8_t *)f->iov->iov_base + f->iov_off;
+	iov[1].iov_len = t->rest_len;
+	t->next_iov = iov + 2;
+	*t->next_frame++ = f;
+	t->next_id = (uint16_t)(t->next_id + t->id_step);
 	if (t->first.proto == IPPROTO_TCP)
 		t->next_seq += t->first.payload_len;
 }
