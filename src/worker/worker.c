@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -25,6 +26,8 @@
 #include "port/port.h"
 #include "switch/forward.h"
 #include "worker/lane.h"
+
+/* syscalls worker: epoll_pwait2 ppoll epoll_wait epoll_ctl write fcntl close */
 
 enum {
 	EVENT_CHECK_NS = 20 * 1000, /* while lanes are polled, look for events of the others this often */
@@ -51,6 +54,7 @@ struct worker {
 	unsigned n_slots, n_lanes;
 	uint64_t events_checked_ns;
 	int epfd, request_fd;
+	bool lacks_pwait2;
 	bool stopping;
 	struct worker_stats stats;
 
@@ -134,16 +138,32 @@ static void take_request(struct worker *w)
 	sem_post(&r->done);
 }
 
+/* epoll_wait(2) with a time in nanoseconds, less than a second, or -1. Linux before 5.11 and valgrind have no epoll_pwait2(2). */
+static int wait_ns(struct worker *w, struct epoll_event *events, int64_t timeout_ns)
+{
+	struct timespec ts = { .tv_nsec = timeout_ns };
+	const struct timespec *limit = timeout_ns < 0 ? NULL : &ts;
+	struct pollfd pfd = { .fd = w->epfd, .events = POLLIN };
+
+	if (!w->lacks_pwait2) {
+		int n = epoll_pwait2(w->epfd, events, EVENTS, limit, NULL);
+
+		if (n >= 0 || errno != ENOSYS)
+			return n;
+		w->lacks_pwait2 = true;
+	}
+	return ppoll(&pfd, 1, limit, NULL) > 0 ? epoll_wait(w->epfd, events, EVENTS, 0) : 0;
+}
+
 /* Wait for events, at most timeout_ns (0: only look, -1: no limit), and poll the lanes that have some. */
 static void wait_events(struct worker *w, int64_t timeout_ns)
 {
-	struct timespec ts = { .tv_nsec = timeout_ns };
 	struct epoll_event events[EVENTS];
 	int n;
 
 	if (timeout_ns)
 		urcu_qsbr_thread_offline();
-	n = epoll_pwait2(w->epfd, events, EVENTS, timeout_ns < 0 ? NULL : &ts, NULL);
+	n = wait_ns(w, events, timeout_ns);
 	if (timeout_ns)
 		urcu_qsbr_thread_online();
 	w->ctx.now_ns = clock_ns();
@@ -174,7 +194,12 @@ static void rest(struct worker *w, enum lane_result result)
 static void *thread_main(void *arg)
 {
 	struct worker *w = arg;
+	char name[16];
 
+	snprintf(name, sizeof(name), "worker/%u", w->options.idx);
+	pthread_setname_np(pthread_self(), name);
+	if (w->options.started)
+		w->options.started();
 	w->tid = gettid();
 	pthread_getcpuclockid(pthread_self(), &w->cpu_clock);
 	urcu_qsbr_register_thread();
@@ -398,7 +423,6 @@ static void block_signals(sigset_t *old)
 static int start_thread(struct worker *w)
 {
 	sigset_t old;
-	char name[16];
 	int err;
 
 	block_signals(&old);
@@ -408,8 +432,6 @@ static int start_thread(struct worker *w)
 		return -err;
 	while (sem_wait(&w->started) < 0 && errno == EINTR)
 		;
-	snprintf(name, sizeof(name), "worker/%u", w->options.idx);
-	pthread_setname_np(w->thread, name);
 	return 0;
 }
 
