@@ -94,6 +94,7 @@ static uint64_t decide_batch(struct lookup *l, struct port_counters *c, struct b
 
 struct list {
 	unsigned n;
+	uint16_t dst;
 	struct frame *frames[BATCH_FRAMES];
 	uint8_t idx[BATCH_FRAMES]; /* of the frame in the batch */
 };
@@ -104,6 +105,7 @@ static uint64_t pick_destination(struct batch *b, uint64_t todo, struct list *li
 	uint16_t dst = b->frames[__builtin_ctzll(todo)].dst;
 
 	list->n = 0;
+	list->dst = dst;
 	for (uint64_t left = todo; left; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctzll(left);
 
@@ -185,7 +187,7 @@ static uint64_t send_unicast(const struct snapshot *s, unsigned queue, struct ba
 		unsigned taken = 0;
 
 		todo = pick_destination(b, todo, &list);
-		to = s->at[list.frames[0]->dst].port;
+		to = s->at[list.dst].port;
 		if (likely(to))
 			taken = send_list(to, queue, &list);
 		for (unsigned k = taken; k < list.n && to; k++)
@@ -207,7 +209,7 @@ static uint64_t settle_full(const struct snapshot *s, unsigned queue, struct bat
 		unsigned q;
 
 		mask = pick_destination(b, mask, &list);
-		to = s->at[list.frames[0]->dst].port;
+		to = s->at[list.dst].port;
 		q = pick_queue(to, queue);
 		spend_patience(to, q, waited_ns);
 		if (patience(to, q, now_ns) < least_ns) {
