@@ -29,6 +29,7 @@ struct worker_options {
 	enum worker_poll poll;
 	unsigned busy_poll_us;
 	struct snapshot *const *published; /* where control publishes; read with rcu_dereference() */
+	void (*started)(void);             /* called by the thread before all else; NULL: nothing */
 };
 
 /* Written by the worker, read by control at any time. */
