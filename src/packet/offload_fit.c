@@ -6,6 +6,8 @@
 #include "packet/gso.h"
 #include "packet/parse.h"
 #include "packet/proto/bytes.h"
+#include "packet/proto/ip.h"
+#include "packet/proto/l4.h"
 #include "packet/proto/vlan.h"
 
 enum { CAPS_NOBODY_HAS = ~0u };
@@ -79,11 +81,24 @@ uint32_t offload_caps_needed_slow(const struct frame *f)
 	return needed;
 }
 
+/* SCTP's checksum is a CRC, which no flag can ask for: the protocol does (RFC 9260, 6.8). Linux 6.18 stores the sum of 16 bits there. */
+static bool asks_for_crc(const struct frame *f)
+{
+	const struct offload *o = &f->offload;
+	struct parsed p;
+
+	if (o->csum_offset != SCTP_CHECKSUM_OFF || o->csum_start + (uint32_t)SCTP_HDR_LEN > f->len)
+		return false;
+	parse_frame(f->head, f->head_len, &p);
+	return p.l4_proto == IPPROTO_SCTP && p.l4_off == o->csum_start && !(p.flags & PARSE_FRAGMENT);
+}
+
 /* The head must hold the checksum field for a writer that does not copy; what is in the way is read from the sender again for each
  * receiver. A field too far out stays where it is. */
 static void load_head(struct offload_fit *fit, const struct frame *f)
 {
-	uint32_t field_end = (uint32_t)f->offload.csum_start + f->offload.csum_offset + 2;
+	uint32_t field_len = fit->out.finish_csum == FINISH_CSUM_CRC32C ? 4 : 2;
+	uint32_t field_end = (uint32_t)f->offload.csum_start + f->offload.csum_offset + field_len;
 	uint32_t n = f->head_len;
 
 	if (fit->out.finish_csum && field_end > n && field_end <= FIT_HEAD_MAX) {
@@ -106,7 +121,7 @@ static int begin_single(struct offload_fit *fit, struct frame *f, uint32_t caps)
 	*out = *f;
 	if (f->offload.flags & OFFLOAD_NEEDS_CSUM && !(caps & OFFLOAD_CAP_CSUM)) {
 		out->offload.flags &= (uint8_t)~OFFLOAD_NEEDS_CSUM;
-		out->finish_csum = FINISH_CSUM;
+		out->finish_csum = asks_for_crc(f) ? FINISH_CSUM_CRC32C : FINISH_CSUM;
 	}
 	load_head(fit, f);
 	fit->n_ip = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_fit.c - Who gets what: frames and receivers of every kind. */
+#include <endian.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -192,6 +193,46 @@ static void fields_far_out(void **state)
 	}
 }
 
+/* CRC32c bit by bit, as RFC 9260, appendix A defines it. */
+static uint32_t crc_of(const uint8_t *p, size_t len)
+{
+	uint32_t crc = ~0u;
+
+	while (len-- > 0) {
+		crc ^= *p++;
+		for (unsigned i = 0; i < 8; i++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+	}
+	return ~crc;
+}
+
+static void sctp(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		struct packet spec = { .v6 = i & 1, .n_tags = (uint8_t)(i / 2), .partial = true, .payload_len = 300 };
+		struct packet_map m;
+		struct layout *l = make(&spec, &m);
+		struct frames out = { 0 };
+		struct offload_fit fit;
+		struct frame f;
+		uint32_t crc;
+
+		l->head[m.l3 + (spec.v6 ? 6 : 9)] = 132;
+		l->frame.offload.csum_offset = 8;
+		assert_int_equal(offload_fit_begin(&fit, &l->frame, 0), 1);
+		f = *offload_fit_next(&fit);
+		layout_write_copy(&out, &f, 2);
+		assert_true(layout_write_iov(&out, &f));
+		assert_memory_equal(out.at[0].data, out.at[1].data, m.len);
+		memcpy(&crc, out.at[0].data + m.l4 + 8, sizeof(crc));
+		memset(out.at[0].data + m.l4 + 8, 0, sizeof(crc));
+		assert_int_equal(le32toh(crc), crc_of(out.at[0].data + m.l4, m.len - m.l4));
+		frames_free(&out);
+		layout_destroy(l);
+	}
+}
+
 /* A sender that rewrites its memory meanwhile spoils its payload, and no header. */
 static void the_private_head_is_all_that_counts(void **state)
 {
@@ -220,6 +261,7 @@ int main(void)
 		cmocka_unit_test(what_is_asked),  cmocka_unit_test(what_nobody_takes),
 		cmocka_unit_test(every_receiver), cmocka_unit_test(receivers_do_not_share),
 		cmocka_unit_test(fields_far_out), cmocka_unit_test(the_private_head_is_all_that_counts),
+		cmocka_unit_test(sctp),
 	};
 
 	csum_init();

@@ -22,6 +22,9 @@ enum {
 	TCP_CWR = 0x80,
 };
 
+/* SCTP's common header (RFC 9260, 3.1), for which there is no uapi header. */
+enum { SCTP_HDR_LEN = 12, SCTP_CHECKSUM_OFF = 8 };
+
 /* Neighbour discovery: ICMPv6 types 133 (router solicitation) to 137 (redirect), RFC 4861, 4. */
 enum { ND_TYPE_FIRST = 133, ND_TYPE_LAST = 137 };
 
