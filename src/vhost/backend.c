@@ -317,6 +317,9 @@ struct vhost_backend *vhost_backend_create(struct event_loop *loop, const struct
 	*error = guest_mem_init(&b->mem);
 	if (*error < 0)
 		goto no_memory;
+	*error = vhost_journal_open(b);
+	if (*error < 0)
+		goto no_journal;
 	for (unsigned i = 0; i < b->n_rings; i++)
 		vhost_ring_init(&b->rings[i]);
 	*error = config->client ? start_client(b, err, err_size) : start_server(b, err, err_size);
@@ -325,6 +328,8 @@ struct vhost_backend *vhost_backend_create(struct event_loop *loop, const struct
 	vhost_backend_destroy(b);
 	return NULL;
 
+no_journal:
+	guest_mem_deinit(&b->mem);
 no_memory:
 	snprintf(err, err_size, "%s: out of memory", config->socket);
 	free(b);
@@ -355,6 +360,7 @@ void vhost_backend_destroy(struct vhost_backend *b)
 	watch_remove(b->listener_watch);
 	vhost_listener_close(&b->listener);
 	guest_mem_deinit(&b->mem);
+	vhost_journal_close(b);
 	for (unsigned i = 0; i < b->n_rings; i++)
 		gate_deinit(&b->rings[i].gate);
 	free(b);

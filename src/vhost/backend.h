@@ -48,6 +48,7 @@ struct vhost_ring {
 	uint16_t base;
 	uint64_t desc_user_addr, avail_user_addr, used_user_addr, log_guest_addr;
 	bool has_addr, has_kick, has_num, logs_used;
+	bool placed; /* base is where we stood, not what the front-end said */
 };
 
 static inline bool vhost_ring_is_usable(const struct vhost_ring *r)
@@ -64,6 +65,7 @@ struct vhost_backend_config {
 	mode_t socket_mode;   /* server mode; 0600 */
 	uid_t socket_uid;     /* (uid_t)-1: leave */
 	gid_t socket_gid;
+	char journal[288]; /* file that packed rings outlive the process in (virtio/virtq_journal.h); "": none */
 };
 
 struct vhost_backend_ops {

@@ -6,6 +6,7 @@
  *   backend_session.c   handlers: features, protocol features, status, reset
  *   backend_memory.c    handlers: the guest's memory
  *   backend_rings.c     handlers: rings; and the ring states
+ *   backend_journal.c   where packed rings stand, kept for the next process
  *
  * A handler runs with the rings parked that the table says. It leaves its reply in the message's payload and returns 0, or a
  * negative errno with a reason (vhost_backend_reason()): -EPROTO ends the connection; any other error is answered when the
@@ -21,6 +22,7 @@
 #include "vhost/socket.h"
 
 struct watch;
+struct vhost_journal_file;
 
 enum { VHOST_FDS_PER_RING = 3 }; /* call, kick, err */
 
@@ -39,6 +41,7 @@ struct vhost_backend {
 	struct vhost_socket socket;
 	struct watch *watch;
 	struct timer *message_timer; /* runs while a message has begun and is not whole */
+	struct vhost_journal_file *journal;
 
 	/* This connection's. */
 	uint64_t features; /* acknowledged, with VHOST_USER_F_PROTOCOL_FEATURES */
@@ -99,6 +102,15 @@ void vhost_ring_reset(struct vhost_backend *b, struct vhost_ring *r);
 /* As it was before the connection. */
 void vhost_ring_forget(struct vhost_backend *b, struct vhost_ring *r);
 void vhost_ring_mark_changed(struct vhost_backend *b, const struct vhost_ring *r);
+
+/* backend_journal.c. Ring parked. */
+
+int vhost_journal_open(struct vhost_backend *b); /* 0 or -ENOMEM */
+void vhost_journal_close(struct vhost_backend *b);
+/* Where the ring with these areas goes on, and its journal, into c->last_avail and c->journal. */
+void vhost_ring_find_place(struct vhost_backend *b, struct vhost_ring *r, struct virtq_config *c);
+/* The front-end knows where the ring stands. */
+void vhost_ring_end_journal(struct vhost_backend *b, const struct vhost_ring *r);
 
 /* Handlers. `r`: the ring that the message names, NULL when it names none. */
 #define VHOST_HANDLER(name) int name(struct vhost_backend *b, union vhost_user_payload *p, struct vhost_ring *r)

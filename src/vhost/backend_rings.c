@@ -51,6 +51,7 @@ void vhost_ring_stop(struct vhost_backend *b, struct vhost_ring *r)
 	r->started = false;
 	r->broken = false;
 	r->has_kick = false;
+	r->placed = false;
 	lose_fd(b, &r->call_fd);
 	lose_fd(b, &r->kick_fd);
 }
@@ -141,10 +142,12 @@ int vhost_ring_remap(struct vhost_backend *b, struct vhost_ring *r)
 	err = find_areas(b, r, &c, &fault);
 	if (err < 0)
 		return err;
-	c.last_avail = r->base;
+	vhost_ring_find_place(b, r, &c);
 	err = virtq_init(&r->vq, &c, &b->mem);
 	if (err < 0)
 		return err;
+	r->base = c.last_avail;
+	r->placed = true;
 	b->error[0] = '\0';
 	return 0;
 }
@@ -214,12 +217,14 @@ VHOST_HANDLER(vhost_handle_set_vring_base)
 	if (p->state.num > UINT16_MAX && !is_packed(b))
 		return vhost_backend_reason(b, -EINVAL, "index %#x of an available ring", p->state.num);
 	r->base = (uint16_t)p->state.num;
+	r->placed = false;
 	return 0;
 }
 
 VHOST_HANDLER(vhost_handle_get_vring_base)
 {
 	vhost_ring_stop(b, r);
+	vhost_ring_end_journal(b, r);
 	p->state.num = is_packed(b) ? r->base | (uint32_t)r->base << 16 : r->base;
 	return 0;
 }
@@ -289,6 +294,8 @@ VHOST_HANDLER(vhost_handle_set_vring_kick)
 	err = remap_or_explain(b, r);
 	if (err < 0)
 		r->started = false;
+	else if (r->vq.running) /* whoever used chains before us may have died before it told */
+		vhost_eventfd_signal(r->call_fd);
 	return err;
 }
 

@@ -229,7 +229,7 @@ int vhost_frontend_reconnect(struct vhost_frontend *f)
 		err = frontend_share_memory(f);
 	if (err < 0)
 		return err;
-	for (unsigned i = 0; i < f->n_rings; i++)
+	for (unsigned i = 0; i < f->n_rings && !f->config.stale_base; i++)
 		f->rings[i].base = base_from_ring(f, &f->rings[i]);
 	return vhost_frontend_start(f);
 }

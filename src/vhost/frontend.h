@@ -40,6 +40,8 @@ struct vhost_frontend_config {
 	bool tx_header_apart; /* the header in a descriptor of its own */
 	uint32_t tx_piece;    /* descriptors of at most this many bytes; 0: no limit */
 	bool tx_indirect;     /* through indirect tables, when negotiated */
+	/* On a reconnection, name the place that was named before: what DPDK does with split rings and QEMU with packed ones. */
+	bool stale_base;
 
 	unsigned timeout_ms;              /* 0: 5000 */
 	void (*while_waiting)(void *arg); /* NULL: sleep */

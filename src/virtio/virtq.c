@@ -36,6 +36,7 @@ int virtq_init(struct virtq *vq, const struct virtq_config *config, const struct
 	vq->avail = config->avail;
 	vq->used = config->used;
 	vq->mem = mem;
+	vq->journal = config->journal;
 	vq->size = config->size;
 	vq->mask = config->size - 1;
 	vq->event_idx = has_feature(config, VIRTIO_RING_F_EVENT_IDX);
@@ -56,6 +57,7 @@ int virtq_init(struct virtq *vq, const struct virtq_config *config, const struct
 void virtq_stop(struct virtq *vq)
 {
 	vq->running = false;
+	vq->journal = NULL;
 	forget_available(vq);
 }
 

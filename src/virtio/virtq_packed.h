@@ -55,6 +55,9 @@ bool virtq_pos_passed(virtq_pos event, virtq_pos now, virtq_pos old, unsigned si
 /* Does an event area, read or written as one word, ask for a notification of that step? */
 bool virtq_event_wants(const struct vring_packed_desc_event *event, virtq_pos now, virtq_pos old, unsigned size);
 void virtq_event_write(struct vring_packed_desc_event *event, virtq_pos pos, uint16_t flags);
+/* The device's, noted in a journal (NULL: there is none). */
+void virtq_packed_wish(struct vring_packed_desc_event *event, struct virtq_journal *journal, virtq_pos pos,
+		       uint16_t flags);
 
 static always_inline unsigned virtq_packed_available(struct virtq *vq, unsigned want)
 {
@@ -122,6 +125,8 @@ static always_inline void virtq_packed_push(struct virtq *vq, const struct virtq
 	struct vring_packed_desc *d = &vq->packed_desc[pos & VIRTQ_POS_IDX];
 	uint16_t flags = (uint16_t)(virtq_pos_used_bits(pos) | (len > 0 ? VRING_DESC_F_WRITE : 0));
 
+	if (likely(vq->journal))
+		virtq_journal_push(vq->journal, (virtq_pos)pos, chain->id, chain->n_desc, len);
 	write_once(&d->id, htole16(chain->id));
 	write_once(&d->len, htole32(len));
 	/* The driver goes in order: while the first is held back, it sees none of the others. */
@@ -139,6 +144,8 @@ static always_inline void virtq_packed_publish(struct virtq *vq)
 	vq->published_idx = vq->used_idx;
 	/* All that virtq_packed_push() wrote, and the guest's buffers, before the flags that show it. */
 	store_release(&first->flags, htole16(vq->held_flags));
+	if (likely(vq->journal))
+		virtq_journal_publish(vq->journal, vq->published_idx);
 }
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/barrier.h"
 #include "base/compiler.h"
 #include "virtio/guest_mem.h"
+#include "virtio/virtq_journal.h"
 
 enum {
 	VIRTQ_SIZE_MAX = 32768,
@@ -34,6 +35,7 @@ struct virtq_config {
 	void *avail;         /* driver area */
 	void *used;          /* device area */
 	uint16_t last_avail; /* where to go on (VHOST_USER_SET_VRING_BASE); packed: bit 15 is the wrap counter */
+	struct virtq_journal *journal; /* packed: to be kept, begun or resumed already (virtq_journal.h); NULL: none */
 };
 
 /* A place in a packed ring: the index, with the wrap counter as bit 15, as the event areas and vhost-user have it. */
@@ -59,7 +61,8 @@ struct virtq {
 	bool packed;
 	bool event_idx;
 	bool indirect;
-	bool running; /* has memory and areas: may be popped */
+	bool running;                  /* has memory and areas: may be popped */
+	struct virtq_journal *journal; /* packed: NULL: none is kept */
 
 	/* The worker's, inside the gate. On a packed ring the indices are places, virtq_pos. */
 	bool signalled_valid; /* split */

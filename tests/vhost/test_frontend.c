@@ -4,6 +4,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -239,6 +240,53 @@ static void test_stop_and_reconnect_of_packed_rings(void **state)
 	stop_and_reconnect(rig);
 }
 
+/* Front-ends that come back with a place from long ago: DPDK names 0 of a split ring, QEMU what it was told last of a packed one. */
+static void stale_place(struct rig *rig, uint64_t features)
+{
+	static const size_t lengths[] = { 60, 9014, 1514 };
+	struct vhost_frontend_config c = { .queue_pairs = 2,
+					   .ring_size = 32,
+					   .features = ~features,
+					   .protocol_features = ~0ull,
+					   .tx_header_apart = true,
+					   .tx_piece = 3000,
+					   .stale_base = true };
+	struct vhost_frontend *f;
+
+	start_echo(rig);
+	f = attach(rig, &c);
+	for (unsigned round = 0; round < 100; round++) {
+		exchange(f, round % 2, lengths, 1 + round % 3);
+		vhost_backend_destroy(rig->b);
+		rig->b = NULL;
+		start_echo(rig);
+		assert_int_equal(vhost_frontend_reconnect(f), 0);
+	}
+	vhost_frontend_destroy(f);
+	/* And another guest, with nothing in common but the socket. */
+	f = attach(rig, &c);
+	exchange(f, 0, lengths, 3);
+	vhost_frontend_destroy(f);
+	vhost_backend_destroy(rig->b);
+	rig->b = NULL;
+}
+
+static void test_stale_place_of_split_rings(void **state)
+{
+	stale_place(*state, 0);
+}
+
+static void test_stale_place_of_packed_rings(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->config.features |= BIT(VIRTIO_F_RING_PACKED);
+	snprintf(rig->config.journal, sizeof(rig->config.journal), "%s/rings", rig->dir);
+	stale_place(rig, 0);
+	stale_place(rig, BIT(VIRTIO_RING_F_EVENT_IDX));
+	unlink(rig->config.journal);
+}
+
 static void test_front_end_as_server(void **state)
 {
 	static const size_t lengths[] = { 60 };
@@ -310,6 +358,8 @@ int main(void)
 		T(test_descriptors_come_back),
 		T(test_stop_and_reconnect),
 		T(test_stop_and_reconnect_of_packed_rings),
+		T(test_stale_place_of_split_rings),
+		T(test_stale_place_of_packed_rings),
 		T(test_front_end_as_server),
 		T(test_nobody_there),
 		T(test_refused_request),

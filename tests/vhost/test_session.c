@@ -88,6 +88,7 @@ static void test_session_of_qemu(void **state)
 	}
 	/* vhost_dev_stop(): the status first, then the rings, which still know where they stood. */
 	vhost_backend_ring(rig->b, 1)->vq.last_avail = 77;
+	((struct vring_used *)(void *)(p.mem + peer_ring_addr(1).used_user_addr - PEER_USER_ADDR))->idx = htole16(77);
 	peer_set_u64(rig, &p, VHOST_USER_SET_STATUS, 0);
 	assert_int_equal(peer_get_base(rig, &p, 0), 0);
 	assert_int_equal(peer_get_base(rig, &p, 1), 77);
