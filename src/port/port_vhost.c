@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "port/port_vhost_priv.h"
 #include "vhost/eventfd.h"
+#include "virtio/dirty_log.h"
 #include "virtio/virtio_compat.h"
 
 #define BIT(n) (1ull << (n))
@@ -141,9 +142,20 @@ static void on_trouble(void *arg, int fd, uint32_t events)
 
 /* Helpers of rx and tx; workers, inside the gate */
 
+/* The front-end may wait for new bits in the dirty log. */
+static noinline_cold void kick_log(const struct virtq *vq)
+{
+	const struct dirty_log *log = vq->buffer_log ? vq->buffer_log : vq->ring_log;
+
+	if (log->kick_fd >= 0)
+		vhost_eventfd_signal(log->kick_fd);
+}
+
 void port_vhost_publish(struct vhost_ring *r, struct port_counters *counters)
 {
 	virtq_publish(&r->vq);
+	if (unlikely(r->vq.buffer_log || r->vq.ring_log))
+		kick_log(&r->vq);
 	if (r->call_fd < 0 || !virtq_should_notify(&r->vq))
 		return;
 	vhost_eventfd_signal(r->call_fd);

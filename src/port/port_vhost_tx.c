@@ -73,7 +73,7 @@ give_back:
 }
 
 /* Write `len` bytes of header at the start of the room. Returns the pieces behind it, how many in *n. */
-static struct iovec *put_header(struct room *room, const void *hdr, size_t len, unsigned *n)
+static struct iovec *put_header(struct virtq *vq, struct room *room, const void *hdr, size_t len, unsigned *n)
 {
 	struct iovec *iov = room->iov;
 	const uint8_t *from = hdr;
@@ -83,6 +83,8 @@ static struct iovec *put_header(struct room *room, const void *hdr, size_t len, 
 		size_t here = MIN(len, iov->iov_len);
 
 		memcpy(iov->iov_base, from, here);
+		if (unlikely(vq->buffer_log))
+			virtq_log_written(vq, iov, 1, here);
 		from += here;
 		len -= here;
 		iov->iov_base = (uint8_t *)iov->iov_base + here;
@@ -119,8 +121,10 @@ static enum taken put_frame(struct port_vhost *p, struct virtq *vq, const struct
 		return t;
 	/* A driver of the current specification reads num_buffers even without mergeable buffers: 1 (VIRTIO 1.2, 5.1.6.4.1). */
 	vnet_hdr_from_offload(&hdr, &f->offload, (uint16_t)room.n_chains);
-	iov = put_header(&room, &hdr, p->hdr_len, &n_iov);
+	iov = put_header(vq, &room, &hdr, p->hdr_len, &n_iov);
 	frame_copy(f, iov, n_iov);
+	if (unlikely(vq->buffer_log))
+		virtq_log_written(vq, iov, n_iov, f->len);
 	push_room(vq, &room, need);
 	return TAKEN;
 }
@@ -172,7 +176,7 @@ unsigned port_vhost_tx(struct port *port, unsigned queue, struct frame *const *f
 	struct port_counters *c = &port->queues[queue].tx;
 	unsigned i;
 
-	if (!gate_try_enter(&r->gate))
+	if (!gate_enter(&r->gate))
 		return 0;
 	if (unlikely(!vhost_ring_is_usable(r) || !r->enabled)) {
 		port_count_drop(c, DROP_NOT_READY, n);

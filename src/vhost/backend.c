@@ -70,14 +70,14 @@ void vhost_backend_report_changes(struct vhost_backend *b)
 
 uint64_t vhost_backend_offered_features(const struct vhost_backend *b)
 {
-	return b->config.features | (1ull << VHOST_USER_F_PROTOCOL_FEATURES);
+	return b->config.features | 1ull << VHOST_USER_F_PROTOCOL_FEATURES | 1ull << VHOST_F_LOG_ALL;
 }
 
 uint64_t vhost_backend_offered_protocol_features(const struct vhost_backend *b)
 {
-	uint64_t f = 1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |
-		     1ull << VHOST_USER_PROTOCOL_F_RESET_DEVICE | 1ull << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS |
-		     1ull << VHOST_USER_PROTOCOL_F_STATUS;
+	uint64_t f = 1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_LOG_SHMFD |
+		     1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK | 1ull << VHOST_USER_PROTOCOL_F_RESET_DEVICE |
+		     1ull << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS | 1ull << VHOST_USER_PROTOCOL_F_STATUS;
 
 	if (b->config.mtu > 0)
 		f |= 1ull << VHOST_USER_PROTOCOL_F_MTU;
@@ -100,6 +100,7 @@ static void forget_session(struct vhost_backend *b)
 	for (unsigned i = 0; i < b->n_rings; i++)
 		vhost_ring_forget(b, &b->rings[i]);
 	guest_mem_clear(&b->mem);
+	dirty_log_deinit(&b->log);
 	b->features = 0;
 	b->protocol_features = 0;
 	b->has_features = false;
@@ -313,6 +314,7 @@ struct vhost_backend *vhost_backend_create(struct event_loop *loop, const struct
 	b->ops = ops;
 	b->arg = arg;
 	b->listener.fd = b->socket.fd = -1;
+	dirty_log_init(&b->log);
 	b->n_rings = 2 * config->queue_pairs;
 	*error = guest_mem_init(&b->mem);
 	if (*error < 0)
@@ -376,7 +378,7 @@ struct vhost_ring *vhost_backend_ring(struct vhost_backend *b, unsigned idx)
 
 uint64_t vhost_backend_features(const struct vhost_backend *b)
 {
-	return b->features & ~(1ull << VHOST_USER_F_PROTOCOL_FEATURES);
+	return b->features & ~(1ull << VHOST_USER_F_PROTOCOL_FEATURES | 1ull << VHOST_F_LOG_ALL);
 }
 
 bool vhost_backend_is_connected(const struct vhost_backend *b)

@@ -5,6 +5,7 @@
  *   backend_messages.c  the table of messages; checks one against it, parks rings, calls its handler, answers
  *   backend_session.c   handlers: features, protocol features, status, reset
  *   backend_memory.c    handlers: the guest's memory
+ *   backend_log.c       handlers: the log of pages written, for migration
  *   backend_rings.c     handlers: rings; and the ring states
  *   backend_journal.c   where packed rings stand, kept for the next process
  *
@@ -20,6 +21,7 @@
 #include "vhost/connector.h"
 #include "vhost/listener.h"
 #include "vhost/socket.h"
+#include "virtio/dirty_log.h"
 
 struct watch;
 struct vhost_journal_file;
@@ -50,6 +52,7 @@ struct vhost_backend {
 	uint8_t status;
 	uint16_t mtu;
 	struct guest_mem mem;
+	struct dirty_log log;
 
 	/* To be told, or closed, when nothing is parked any more. */
 	uint32_t changed_rings; /* bit per ring */
@@ -103,6 +106,12 @@ void vhost_ring_reset(struct vhost_backend *b, struct vhost_ring *r);
 void vhost_ring_forget(struct vhost_backend *b, struct vhost_ring *r);
 void vhost_ring_mark_changed(struct vhost_backend *b, const struct vhost_ring *r);
 
+/* backend_log.c. Parked. */
+
+/* Log what the ring writes, or not, after its state or what was negotiated has changed; and the same for all rings. */
+void vhost_ring_set_log(struct vhost_backend *b, struct vhost_ring *r);
+void vhost_backend_set_logs(struct vhost_backend *b);
+
 /* backend_journal.c. Ring parked. */
 
 int vhost_journal_open(struct vhost_backend *b); /* 0 or -ENOMEM */
@@ -127,6 +136,8 @@ VHOST_HANDLER(vhost_handle_send_rarp);
 VHOST_HANDLER(vhost_handle_get_status);
 VHOST_HANDLER(vhost_handle_set_status);
 VHOST_HANDLER(vhost_handle_set_mem_table);
+VHOST_HANDLER(vhost_handle_set_log_base);
+VHOST_HANDLER(vhost_handle_set_log_fd);
 VHOST_HANDLER(vhost_handle_get_max_mem_slots);
 VHOST_HANDLER(vhost_handle_add_mem_reg);
 VHOST_HANDLER(vhost_handle_rem_mem_reg);

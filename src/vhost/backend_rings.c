@@ -146,6 +146,7 @@ int vhost_ring_remap(struct vhost_backend *b, struct vhost_ring *r)
 	err = virtq_init(&r->vq, &c, &b->mem);
 	if (err < 0)
 		return err;
+	vhost_ring_set_log(b, r);
 	r->base = c.last_avail;
 	r->placed = true;
 	b->error[0] = '\0';

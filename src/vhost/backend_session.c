@@ -22,7 +22,8 @@ static bool any_ring_runs(const struct vhost_backend *b)
 	return false;
 }
 
-/* QEMU repeats this for every queue pair, the same each time, while the pairs before run already. */
+/* QEMU repeats this for every queue pair, the same each time, while the pairs before run already. Logging is switched on and off
+ * while they run. */
 VHOST_HANDLER(vhost_handle_set_features)
 {
 	uint64_t unknown = p->u64 & ~vhost_backend_offered_features(b);
@@ -30,10 +31,11 @@ VHOST_HANDLER(vhost_handle_set_features)
 	(void)r;
 	if (unknown)
 		return vhost_backend_reason(b, -EPROTO, "features %#" PRIx64 " were not offered", unknown);
-	if (p->u64 != b->features && any_ring_runs(b))
+	if (((p->u64 ^ b->features) & ~(1ull << VHOST_F_LOG_ALL)) && any_ring_runs(b))
 		return vhost_backend_reason(b, -EPROTO, "features change while rings are running");
 	b->features_changed = p->u64 != b->features;
 	b->features = p->u64;
+	vhost_backend_set_logs(b);
 	b->has_features = true;
 	return 0;
 }

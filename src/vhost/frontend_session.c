@@ -170,12 +170,12 @@ static int negotiate_protocol_features(struct vhost_frontend *f)
 
 int frontend_negotiate(struct vhost_frontend *f)
 {
-	const uint64_t protocol_bit = 1ull << VHOST_USER_F_PROTOCOL_FEATURES;
+	const uint64_t protocol_bit = 1ull << VHOST_USER_F_PROTOCOL_FEATURES, log_bit = 1ull << VHOST_F_LOG_ALL;
 	uint64_t offered;
 	int err = get_u64(f, VHOST_USER_GET_FEATURES, &offered);
 
 	f->protocol_features = 0;
-	f->features = offered & f->config.features & ~protocol_bit;
+	f->features = offered & f->config.features & ~(protocol_bit | log_bit); /* they are no device's features */
 	if (err == 0 && f->config.protocol_features && (offered & protocol_bit)) {
 		f->features |= protocol_bit;
 		err = negotiate_protocol_features(f);

@@ -18,6 +18,8 @@ enum vhost_user_request {
 	VHOST_USER_SET_OWNER = 3,
 	VHOST_USER_RESET_OWNER = 4,
 	VHOST_USER_SET_MEM_TABLE = 5,
+	VHOST_USER_SET_LOG_BASE = 6,
+	VHOST_USER_SET_LOG_FD = 7,
 	VHOST_USER_SET_VRING_NUM = 8,
 	VHOST_USER_SET_VRING_ADDR = 9,
 	VHOST_USER_SET_VRING_BASE = 10,
@@ -47,6 +49,7 @@ enum { VHOST_USER_F_PROTOCOL_FEATURES = 30 };
 /* "Protocol features": bit numbers. */
 enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_MQ = 0,
+	VHOST_USER_PROTOCOL_F_LOG_SHMFD = 1,
 	VHOST_USER_PROTOCOL_F_RARP = 2,
 	VHOST_USER_PROTOCOL_F_REPLY_ACK = 3,
 	VHOST_USER_PROTOCOL_F_MTU = 4,
@@ -93,12 +96,18 @@ struct vhost_user_mem_reg {
 	struct vhost_user_region region;
 };
 
+struct vhost_user_log {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+};
+
 union vhost_user_payload {
 	uint64_t u64;
 	struct vhost_vring_state state;
 	struct vhost_vring_addr addr;
 	struct vhost_user_mem_table mem_table;
 	struct vhost_user_mem_reg mem_reg;
+	struct vhost_user_log log;
 };
 
 /* The two parts do not follow one another without a gap here as they do on the wire. */
@@ -112,6 +121,7 @@ static_assert(sizeof(struct vhost_vring_state) == 8, "vhost-user.rst, A vring st
 static_assert(sizeof(struct vhost_vring_addr) == 40, "vhost-user.rst, A vring address description");
 static_assert(sizeof(struct vhost_user_region) == 32, "vhost-user.rst, Memory regions description");
 static_assert(sizeof(struct vhost_user_mem_table) == 264, "vhost-user.rst, Memory regions description");
+static_assert(sizeof(struct vhost_user_log) == 16, "vhost-user.rst, Log description");
 static_assert(sizeof(struct vhost_user_mem_reg) == 40, "vhost-user.rst, Single memory region description");
 
 #endif

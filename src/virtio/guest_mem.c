@@ -29,7 +29,7 @@ void guest_mem_deinit(struct guest_mem *m)
 	m->regions = NULL;
 }
 
-static void region_unmap(const struct guest_region *r)
+void guest_region_unmap(const struct guest_region *r)
 {
 	if (!r->map_base)
 		return;
@@ -40,7 +40,7 @@ static void region_unmap(const struct guest_region *r)
 void guest_mem_clear(struct guest_mem *m)
 {
 	for (unsigned i = 0; i < m->n; i++)
-		region_unmap(&m->regions[i]);
+		guest_region_unmap(&m->regions[i]);
 	m->n = 0;
 }
 
@@ -108,7 +108,7 @@ static uint64_t map_alignment(const struct stat *st)
 	return block;
 }
 
-static int region_map(struct guest_region *r, int fd, int lost_fd)
+int guest_region_map(struct guest_region *r, int fd, int lost_fd)
 {
 	uint64_t align, slack;
 	struct stat st;
@@ -145,7 +145,7 @@ int guest_mem_add_fd(struct guest_mem *m, uint64_t guest_addr, uint64_t user_add
 
 	if (pos < 0)
 		return pos;
-	err = region_map(&r, fd, m->lost_fd);
+	err = guest_region_map(&r, fd, m->lost_fd);
 	if (err)
 		return err;
 	region_insert(m, (unsigned)pos, &r);
@@ -170,7 +170,7 @@ int guest_mem_remove(struct guest_mem *m, uint64_t guest_addr, uint64_t user_add
 
 		if (r->guest_addr != guest_addr || r->user_addr != user_addr || r->size != size)
 			continue;
-		region_unmap(r);
+		guest_region_unmap(r);
 		m->n--;
 		memmove(r, r + 1, (m->n - i) * sizeof(*r));
 		return 0;
@@ -188,6 +188,20 @@ void *guest_mem_user_to_host(const struct guest_mem *m, uint64_t user_addr, uint
 			return r->host + off;
 	}
 	return NULL;
+}
+
+bool guest_mem_host_to_guest(const struct guest_mem *m, const void *host, uint64_t *addr)
+{
+	for (unsigned i = 0; i < m->n; i++) {
+		const struct guest_region *r = &m->regions[i];
+		uintptr_t off = (uintptr_t)host - (uintptr_t)r->host;
+
+		if (off < r->size) {
+			*addr = r->guest_addr + off;
+			return true;
+		}
+	}
+	return false;
 }
 
 const struct guest_region *guest_mem_find(const struct guest_mem *m, uint64_t addr)

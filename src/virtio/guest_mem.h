@@ -59,8 +59,17 @@ void guest_mem_clear(struct guest_mem *m);
 /* The first region whose file was cut short under us and which reads as zeroes since (base/lost_memory.h), or NULL. */
 const struct guest_region *guest_mem_lost(const struct guest_mem *m);
 
+/* Map r->size bytes of `fd` at r->file_offset, watched for being cut short; fills in the rest of `r` but its addresses. For all memory that a
+ * front-end shares. 0, -ERANGE or mmap(2)'s error. */
+int guest_region_map(struct guest_region *r, int fd, int lost_fd);
+/* Fine for a region that was not mapped. */
+void guest_region_unmap(const struct guest_region *r);
+
 /* Our address of [user_addr, user_addr + size) when it lies in one region, else NULL. */
 void *guest_mem_user_to_host(const struct guest_mem *m, uint64_t user_addr, uint64_t size);
+
+/* The guest address of a byte that a translation gave, into *addr. False: it is in no region. Slow. */
+bool guest_mem_host_to_guest(const struct guest_mem *m, const void *host, uint64_t *addr);
 
 /* The region that holds guest address `addr`, or NULL. */
 const struct guest_region *guest_mem_find(const struct guest_mem *m, uint64_t addr);

@@ -147,10 +147,15 @@ noinline_cold const void *virtq_table_fetch(struct virtq *vq, struct virtq_table
 
 bool virtq_enable_notify(struct virtq *vq)
 {
+	bool more;
+
 	if (!vq->running || vq->error)
 		return false;
 	vq->notify_enabled = true;
-	return vq->packed ? virtq_packed_enable_notify(vq) : virtq_split_enable_notify(vq);
+	more = vq->packed ? virtq_packed_enable_notify(vq) : virtq_split_enable_notify(vq);
+	if (unlikely(vq->ring_log))
+		virtq_log_wish(vq);
+	return more;
 }
 
 void virtq_disable_notify(struct virtq *vq)
@@ -160,6 +165,10 @@ void virtq_disable_notify(struct virtq *vq)
 		return;
 	if (vq->packed)
 		virtq_packed_disable_notify(vq);
-	else
+	else if (!vq->event_idx)
 		virtq_split_disable_notify(vq);
+	else
+		return; /* the position asked for has gone by or will only once: there is nothing to take back */
+	if (unlikely(vq->ring_log))
+		virtq_log_wish(vq);
 }

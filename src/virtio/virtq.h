@@ -26,6 +26,16 @@ int virtq_init(struct virtq *vq, const struct virtq_config *config, const struct
 /* Stop: running = false; last_avail stays readable. */
 void virtq_stop(struct virtq *vq);
 
+/* Control, parked, after virtq_init(): report to a dirty log (dirty_log.h) what is written into buffers, and what into the ring; NULL:
+ * do not. `device_area`: its guest address as the front-end told it. What is outside the log breaks the ring. */
+void virtq_set_log(struct virtq *vq, const struct dirty_log *buffer_log, const struct dirty_log *ring_log,
+		   uint64_t device_area);
+/* Worker, with vq->buffer_log: the first `len` bytes of these pieces of popped chains have been written. */
+void virtq_log_written(struct virtq *vq, const struct iovec *iov, unsigned n, size_t len);
+/* For the functions below, with vq->ring_log: published from `first` on; the device's wish for kicks was written. */
+void virtq_log_published(struct virtq *vq, uint16_t first);
+void virtq_log_wish(struct virtq *vq);
+
 /* Why the ring is broken, or NULL. */
 const char *virtq_error(const struct virtq *vq);
 
@@ -66,12 +76,16 @@ static always_inline void virtq_push(struct virtq *vq, const struct virtq_chain 
 /* Publish everything pushed so far: one release store. Nothing on a broken ring. */
 static always_inline void virtq_publish(struct virtq *vq)
 {
-	if (vq->used_idx == vq->published_idx || unlikely(vq->error))
+	uint16_t first = vq->published_idx;
+
+	if (vq->used_idx == first || unlikely(vq->error))
 		return;
 	if (vq->packed)
 		virtq_packed_publish(vq);
 	else
 		virtq_split_publish(vq);
+	if (unlikely(vq->ring_log))
+		virtq_log_published(vq, first);
 }
 
 /* After a publish: does the driver want to be notified? Counts as having decided: call the eventfd when true. */

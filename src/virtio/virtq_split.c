@@ -125,7 +125,5 @@ bool virtq_split_enable_notify(struct virtq *vq)
 
 void virtq_split_disable_notify(struct virtq *vq)
 {
-	/* With event index the position asked for has gone by or will only once: there is nothing to take back. */
-	if (!vq->event_idx)
-		write_once(&vq->used->flags, htole16(VRING_USED_F_NO_NOTIFY));
+	write_once(&vq->used->flags, htole16(VRING_USED_F_NO_NOTIFY));
 }

@@ -14,7 +14,7 @@ int virtq_split_pop_chain(struct virtq *vq, enum virtq_dir dir, uint16_t head, s
 			  struct virtq_chain *chain);
 bool virtq_split_should_notify(struct virtq *vq);
 bool virtq_split_enable_notify(struct virtq *vq);
-void virtq_split_disable_notify(struct virtq *vq);
+void virtq_split_disable_notify(struct virtq *vq); /* without event index */
 
 static always_inline unsigned virtq_split_available(struct virtq *vq, unsigned want)
 {

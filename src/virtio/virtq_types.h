@@ -15,6 +15,8 @@
 #include "virtio/guest_mem.h"
 #include "virtio/virtq_journal.h"
 
+struct dirty_log;
+
 enum {
 	VIRTQ_SIZE_MAX = 32768,
 	VIRTQ_SIZE_MAX_SUPPORTED = 4096,
@@ -78,6 +80,10 @@ struct virtq {
 	struct guest_mem_cache cache; /* empty when the ring is broken, so that the short path need not ask */
 	const char *error;            /* static text; not NULL: broken */
 	uint32_t error_value;
+
+	/* While the guest is migrated (virtq_set_log()). Written by control while parked. NULL: not logged. */
+	const struct dirty_log *buffer_log, *ring_log;
+	uint64_t log_addr;
 };
 
 /* One popped chain. */

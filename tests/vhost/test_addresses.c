@@ -28,7 +28,7 @@ static void assert_serves(struct rig *rig)
 
 	peer_init(&p);
 	peer_connect(&p, rig);
-	assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_FEATURES), rig->config.features | BIT(30));
+	assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_FEATURES), rig->config.features | BIT(30) | BIT(26));
 	peer_deinit(&p);
 	rig_run(rig);
 }
@@ -158,7 +158,8 @@ static void test_client_waits_for_its_server(void **state)
 		peer_init(&p);
 		accept_peer(rig, &p, listener);
 		assert_string_equal(vhost_backend_error(rig->b), "");
-		assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_FEATURES), rig->config.features | BIT(30));
+		assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_FEATURES),
+				 rig->config.features | BIT(30) | BIT(26));
 		peer_deinit(&p);
 		rig_run(rig);
 		assert_false(vhost_backend_is_connected(rig->b));

@@ -46,10 +46,11 @@ static void test_session_of_qemu(void **state)
 	peer_connect(&p, rig);
 	/* vhost_dev_init() of both pairs */
 	for (uint32_t pair = 0; pair < 2; pair++) {
-		assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_FEATURES), rig->config.features | BIT(30));
-		/* MQ, RARP, REPLY_ACK, MTU, RESET_DEVICE, CONFIGURE_MEM_SLOTS, STATUS */
-		assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_PROTOCOL_FEATURES), 0x1a01d);
-		peer_set_u64(rig, &p, VHOST_USER_SET_PROTOCOL_FEATURES, 0x1a01d);
+		assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_FEATURES),
+				 rig->config.features | BIT(30) | BIT(26));
+		/* MQ, LOG_SHMFD, RARP, REPLY_ACK, MTU, RESET_DEVICE, CONFIGURE_MEM_SLOTS, STATUS */
+		assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_PROTOCOL_FEATURES), 0x1a01f);
+		peer_set_u64(rig, &p, VHOST_USER_SET_PROTOCOL_FEATURES, 0x1a01f);
 		if (pair == 0) {
 			assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_QUEUE_NUM), 2);
 			assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_MAX_MEM_SLOTS), 509);

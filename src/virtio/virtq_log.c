@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* virtq_log.c - Reports what a ring's device writes to a dirty log.
+ *
+ * What lies beyond the log breaks the ring: a front-end gives a log for all of the memory that it shares, and one that goes on
+ * without it would start the guest again elsewhere with pages that are out of date. */
+#include <stddef.h>
+
+#include "virtio/dirty_log.h"
+#include "virtio/virtq.h"
+
+static void mark(struct virtq *vq, const struct dirty_log *log, uint64_t addr, uint64_t len)
+{
+	if (!dirty_log_mark(log, addr, len))
+		virtq_break(vq, "page written is outside the dirty log", (uint32_t)(addr >> DIRTY_LOG_PAGE_SHIFT));
+}
+
+void virtq_set_log(struct virtq *vq, const struct dirty_log *buffer_log, const struct dirty_log *ring_log,
+		   uint64_t device_area)
+{
+	vq->buffer_log = buffer_log;
+	vq->ring_log = ring_log;
+	vq->log_addr = device_area;
+}
+
+noinline_cold void virtq_log_written(struct virtq *vq, const struct iovec *iov, unsigned n, size_t len)
+{
+	for (unsigned i = 0; i < n && len > 0; i++) {
+		size_t here = MIN(len, iov[i].iov_len);
+		uint64_t addr = 0;
+
+		if (!guest_mem_host_to_guest(vq->mem, iov[i].iov_base, &addr)) {
+			virtq_break(vq, "page written has no guest address", i);
+			return;
+		}
+		mark(vq, vq->buffer_log, addr, here);
+		len -= here;
+	}
+}
+
+/* Entries [first, first + n) of the ring, which begins at guest address `start`. */
+static void mark_entries(struct virtq *vq, uint64_t start, size_t size, unsigned first, unsigned n)
+{
+	unsigned before_end = MIN(n, vq->size - first);
+
+	mark(vq, vq->ring_log, start + first * size, before_end * size);
+	if (n > before_end)
+		mark(vq, vq->ring_log, start, (n - before_end) * size);
+}
+
+static void log_used_ring(struct virtq *vq, uint16_t first)
+{
+	uint64_t used = vq->log_addr;
+
+	mark_entries(vq, used + offsetof(struct vring_used, ring), sizeof(vring_used_elem_t), first & vq->mask,
+		     (uint16_t)(vq->published_idx - first));
+	mark(vq, vq->ring_log, used + offsetof(struct vring_used, idx), sizeof(vq->used->idx));
+}
+
+/* The front-end gives an address for the device area alone. The descriptors are at theirs. */
+static void log_used_descriptors(struct virtq *vq, uint16_t first)
+{
+	unsigned from = first & VIRTQ_POS_IDX, to = vq->published_idx & VIRTQ_POS_IDX;
+	uint64_t ring = 0;
+
+	if (!guest_mem_host_to_guest(vq->mem, vq->packed_desc, &ring)) {
+		virtq_break(vq, "descriptor ring has no guest address", 0);
+		return;
+	}
+	mark_entries(vq, ring, sizeof(struct vring_packed_desc), from, to > from ? to - from : to + vq->size - from);
+}
+
+noinline_cold void virtq_log_published(struct virtq *vq, uint16_t first)
+{
+	if (vq->packed)
+		log_used_descriptors(vq, first);
+	else
+		log_used_ring(vq, first);
+}
+
+noinline_cold void virtq_log_wish(struct virtq *vq)
+{
+	if (vq->packed)
+		mark(vq, vq->ring_log, vq->log_addr, sizeof(struct vring_packed_desc_event));
+	else if (vq->event_idx)
+		mark(vq, vq->ring_log, vq->log_addr + offsetof(struct vring_used, ring[vq->size]), sizeof(__virtio16));
+	else
+		mark(vq, vq->ring_log, vq->log_addr + offsetof(struct vring_used, flags), sizeof(vq->used->flags));
+}
