@@ -246,7 +246,7 @@ uint8_t *load_end_frame(struct load_end *e, unsigned i)
 	return at(e, le64toh(addr)) + HDR;
 }
 
-const uint8_t *load_end_buffer(struct load_end *e, uint64_t n)
+const uint8_t *load_end_buffer(struct load_end *e, unsigned i)
 {
-	return at(e, le64toh(e->rx.made[(n * e->rx_chains) & e->rx.mask].addr));
+	return at(e, le64toh(e->rx.made[i].addr));
 }

@@ -53,7 +53,8 @@ unsigned load_end_in_flight(struct load_end *e);
 
 /* Frame `i` < ring size as it lies in memory, behind its virtio-net header. It is sent whenever the ring comes round to it. */
 uint8_t *load_end_frame(struct load_end *e, unsigned i);
-/* The buffer that the frame number `n` (counted from the first) was received into, header first. */
-const uint8_t *load_end_buffer(struct load_end *e, uint64_t n);
+/* Receive buffer `i` < ring size: a frame, header first, or the next part of one. As long as the switch uses buffers in order, a
+ * frame begins in every rx_chains-th. */
+const uint8_t *load_end_buffer(struct load_end *e, unsigned i);
 
 #endif
