@@ -6,6 +6,7 @@
  * that are in use are looked at as a worker would; after the input every descriptor has to be gone. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <stdint.h>
@@ -29,7 +30,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct event_loop *loop;
 static struct vhost_backend *backend;
 static struct sockaddr_un addr = { .sun_family = AF_UNIX };
-static char dir[] = "/tmp/ringway-fuzz-XXXXXX";
 static int mem_fd, event_fd, other_fd;
 
 static void check(bool ok, const char *what)
@@ -72,7 +72,22 @@ static void shut_down(void)
 {
 	vhost_backend_destroy(backend);
 	event_loop_destroy(loop);
+}
+
+/* The socket's file goes as soon as it is there, and is reached through a descriptor: nothing stays behind, whatever ends us. */
+static void listen_without_name(struct vhost_backend_config *config, const struct vhost_backend_ops *ops)
+{
+	char dir[] = "/tmp/ringway-fuzz-XXXXXX", err[256] = "";
+	int error, fd;
+
+	check(mkdtemp(dir) != NULL, dir);
+	snprintf(config->socket, sizeof(config->socket), "%s/s", dir);
+	backend = vhost_backend_create(loop, config, ops, NULL, &error, err, sizeof(err));
+	fd = open(config->socket, O_PATH | O_CLOEXEC);
+	unlink(config->socket);
 	rmdir(dir);
+	check(backend && fd >= 0, err);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", fd);
 }
 
 static void start_up(void)
@@ -83,20 +98,15 @@ static void start_up(void)
 		.features = 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_EVENT_IDX |
 			    1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_NET_F_MRG_RXBUF,
 		.mtu = 9000,
+		.lost_fd = -1,
 		.socket_mode = 0600,
 		.socket_uid = (uid_t)-1,
 		.socket_gid = (gid_t)-1,
 	};
-	char err[256];
-	int error;
 
 	log_set_level(LOG_LEVEL_ERROR);
-	check(mkdtemp(dir) != NULL, dir);
-	snprintf(config.socket, sizeof(config.socket), "%s/s", dir);
-	memcpy(addr.sun_path, config.socket, sizeof(addr.sun_path));
 	loop = event_loop_create();
-	backend = vhost_backend_create(loop, &config, &ops, NULL, &error, err, sizeof(err));
-	check(backend != NULL, "back-end");
+	listen_without_name(&config, &ops);
 	mem_fd = memfd_create("fuzz", MFD_CLOEXEC);
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	check(mem_fd >= 0 && event_fd >= 0 && ftruncate(mem_fd, MEM_SIZE) == 0, "memory");
