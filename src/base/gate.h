@@ -4,8 +4,9 @@
  * Each queue of a port has a gate. A worker enters it for the time of one batch and leaves it; the control thread parks the
  * queue (nobody inside, nobody gets in) to edit the ring, the guest's memory map or the file descriptors, and unparks it.
  *
- *   - A worker never waits: gate_try_enter() fails when another worker is inside or control wants in, and the worker
- *     treats the queue as empty (rx) or full (tx) for this round.
+ *   - A worker never waits for control: gate_enter() and gate_try_enter() fail when control wants in, and the worker treats the
+ *     queue as empty (rx) or full (tx) for this round. On the tx side, which several workers reach and each leaves after a batch,
+ *     gate_enter() waits for other workers.
  *   - Control waits in gate_park() until whoever is inside has left. A worker that keeps frames across rounds, because
  *     their receiver is full, stays inside meanwhile; it asks gate_wanted() every round and gives up the frames then.
  *     So the wait is a batch, some tens of microseconds.
@@ -15,9 +16,12 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 
 #include "base/barrier.h"
+
+enum { GATE_TRIES_PER_YIELD = 256 };
 
 struct gate {
 	pthread_mutex_t inside;
@@ -43,6 +47,20 @@ static inline void gate_deinit(struct gate *g)
 static inline bool gate_try_enter(struct gate *g)
 {
 	return read_once(&g->wanted) == 0 && pthread_mutex_trylock(&g->inside) == 0;
+}
+
+/* Worker: waits for other workers, as long as control does not want in. Not for a gate that is held across rounds. */
+static inline bool gate_enter(struct gate *g)
+{
+	for (unsigned tries = 1; !gate_try_enter(g); tries++) {
+		if (read_once(&g->wanted) != 0)
+			return false;
+		if (tries % GATE_TRIES_PER_YIELD == 0)
+			sched_yield(); /* whoever is inside may have lost its CPU */
+		else
+			cpu_relax();
+	}
+	return true;
 }
 
 /* Worker: leave. The thread that entered leaves. */

@@ -128,7 +128,7 @@ unsigned port_tap_tx(struct port *port, unsigned queue, struct frame *const *fra
 		port_count_drop(c, DROP_NOT_READY, n);
 		return n;
 	}
-	if (!gate_try_enter(&q->tx_gate))
+	if (!gate_enter(&q->tx_gate))
 		return 0;
 	for (i = 0; i < n; i++) {
 		struct frame *f = frames[i];

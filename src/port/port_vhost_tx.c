@@ -176,7 +176,7 @@ unsigned port_vhost_tx(struct port *port, unsigned queue, struct frame *const *f
 	struct port_counters *c = &port->queues[queue].tx;
 	unsigned i;
 
-	if (!gate_try_enter(&r->gate))
+	if (!gate_enter(&r->gate))
 		return 0;
 	if (unlikely(!vhost_ring_is_usable(r) || !r->enabled)) {
 		port_count_drop(c, DROP_NOT_READY, n);
