@@ -253,6 +253,7 @@ static int start_backend(struct port_vhost *p, struct event_loop *loop, const st
 		.queue_pairs = config->queues,
 		.features = OFFERED,
 		.mtu = (uint16_t)config->mtu,
+		.lost_fd = p->trouble_fd,
 		.socket_mode = config->socket_mode,
 		.socket_uid = config->socket_uid,
 		.socket_gid = config->socket_gid,

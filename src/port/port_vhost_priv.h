@@ -17,7 +17,7 @@ struct port_vhost {
 	/* Set by control with the rx ring of queue 0 parked, cleared by its worker: send a frame in the guest's name. */
 	bool announcing;
 	uint8_t announced_mac[6];
-	/* Workers tell control that a ring broke. */
+	/* Workers tell control that a ring broke or that guest memory is gone. */
 	int trouble_fd;
 	struct watch *trouble_watch;
 	char socket[108];

@@ -6,6 +6,7 @@
  * need a front-end that tries again. */
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -319,6 +320,7 @@ struct vhost_backend *vhost_backend_create(struct event_loop *loop, const struct
 	*error = guest_mem_init(&b->mem);
 	if (*error < 0)
 		goto no_memory;
+	b->mem.lost_fd = b->config.lost_fd;
 	*error = vhost_journal_open(b);
 	if (*error < 0)
 		goto no_journal;
@@ -396,7 +398,7 @@ const char *vhost_backend_error(const struct vhost_backend *b)
 	return b->error[0] ? b->error : b->connect_error;
 }
 
-/* Broken rings */
+/* Broken rings, lost memory */
 
 /* Why the ring is broken, and its value, as its worker left them; NULL when it is not. */
 static const char *ring_fault(struct vhost_ring *r, uint32_t *value)
@@ -415,10 +417,22 @@ static const char *ring_fault(struct vhost_ring *r, uint32_t *value)
 	return fault;
 }
 
+/* Rings in memory that is lost break soon, or did already; that is not what is to be told. */
+static void check_memory(struct vhost_backend *b)
+{
+	const struct guest_region *lost = guest_mem_lost(&b->mem);
+
+	if (!lost || !b->connected)
+		return;
+	vhost_backend_reason(b, -EFAULT, "memory was cut short: the file of the region at %#" PRIx64, lost->guest_addr);
+	end_connection(b, -EFAULT);
+}
+
 void vhost_backend_check_rings(struct vhost_backend *b)
 {
 	bool any = false;
 
+	check_memory(b);
 	for (unsigned i = 0; i < b->n_rings; i++) {
 		uint32_t value = 0;
 		const char *fault = ring_fault(&b->rings[i], &value);

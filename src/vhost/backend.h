@@ -41,7 +41,7 @@ struct vhost_ring {
 	int call_fd; /* to notify the guest, an eventfd (vhost_eventfd_signal()); -1: it polls */
 	int kick_fd; /* eventfd, becomes readable when the guest notifies us; -1: we have to poll. Never read: edge-triggered */
 	int err_fd;
-	/* Set by the worker inside the gate when virtq_error() is set; control closes the connection (vhost_backend_ring_broken()). */
+	/* Set by the worker inside the gate when virtq_error() is set; control closes the connection (vhost_backend_check_rings()). */
 	bool broken;
 	/* Control only: what the front-end said so far. */
 	uint16_t num;
@@ -62,6 +62,7 @@ struct vhost_backend_config {
 	unsigned queue_pairs; /* 1..VHOST_QUEUE_PAIRS_MAX */
 	uint64_t features;    /* virtio feature bits to offer; VHOST_USER_F_PROTOCOL_FEATURES is added */
 	uint16_t mtu;         /* 0: not offered */
+	int lost_fd;          /* eventfd to write to when guest memory is lost: vhost_backend_check_rings(); -1: none */
 	mode_t socket_mode;   /* server mode; 0600 */
 	uid_t socket_uid;     /* (uid_t)-1: leave */
 	gid_t socket_gid;
@@ -101,8 +102,8 @@ uint16_t vhost_backend_mtu(const struct vhost_backend *b);
  * until a ring runs again, so that a front-end that comes back and fails at once does not hide it. */
 const char *vhost_backend_error(const struct vhost_backend *b);
 
-/* Some worker marked ring(s) broken: write to err_fd, close the connection, keep the reason. Control thread; workers get
- * there through an eventfd of the port's owner. */
+/* Some worker marked ring(s) broken, or config.lost_fd was written to: write to err_fd, close the connection, keep the reason.
+ * Control thread; workers get there through an eventfd of the port's owner. */
 void vhost_backend_check_rings(struct vhost_backend *b);
 
 #endif

@@ -113,6 +113,7 @@ int rig_setup_bare(void **state)
 		.features = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
 			    BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_MTU),
 		.mtu = 9000,
+		.lost_fd = -1,
 		.socket_mode = 0600,
 		.socket_uid = (uid_t)-1,
 		.socket_gid = (gid_t)-1,
