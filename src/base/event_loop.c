@@ -23,6 +23,8 @@
 #include "base/compiler.h"
 #include "base/event_loop.h"
 
+/* syscalls control: epoll_create1 epoll_ctl epoll_wait epoll_pwait eventfd2 signalfd4 read write close rt_sigprocmask */
+
 enum { EVENTS_PER_TURN = 64 };
 
 struct watch {

@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+/* syscalls worker: write newfstatat fstat */
+
 enum { LINE_MAX_LEN = 2048 };
 
 #define LIMIT_WINDOW_NS (10 * NSEC_PER_SEC)

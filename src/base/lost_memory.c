@@ -13,6 +13,8 @@
 
 #include "base/barrier.h"
 
+/* syscalls worker: mmap(*,*,!PROT_EXEC) write rt_sigaction rt_sigreturn */
+
 struct range {
 	uint8_t *base;
 	size_t size; /* 0: free */

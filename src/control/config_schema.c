@@ -10,6 +10,8 @@
 #include "base/compiler.h"
 #include "control/config_schema.h"
 
+/* syscalls control: sched_getaffinity */
+
 #define FIELD(type, field) .offset = offsetof(struct type, field), .size = sizeof(((struct type *)0)->field)
 #define ONLY(port_type)    .port_types = 1u << (port_type)
 

@@ -16,6 +16,8 @@
 #include "control/config_path.h"
 #include "control/config_yaml.h"
 
+/* syscalls control: openat read newfstatat fstat close */
+
 enum { DEPTH_MAX = 16, FILE_SIZE_MAX = 4 << 20 };
 
 struct reader {

@@ -330,6 +330,7 @@ static int start_workers(struct runtime *rt, struct runtime_error *e)
 		.poll = modes[rt->options.poll],
 		.busy_poll_us = rt->options.busy_poll_us,
 		.published = &rt->published,
+		.started = rt->options.worker_started,
 	};
 
 	rt->workers = calloc(rt->options.workers, sizeof(struct worker *));

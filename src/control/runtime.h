@@ -47,6 +47,7 @@ struct runtime_options {
 	unsigned workers;
 	enum poll_mode poll;
 	unsigned busy_poll_us;
+	void (*worker_started)(void); /* called by each worker thread before all else; NULL: nothing */
 };
 
 /* What went wrong, for a person; `field` names the field of the configuration that it is about, or is "". */

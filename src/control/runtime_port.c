@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/allowed_paths.h"
 #include "base/log.h"
 #include "control/runtime_priv.h"
 #include "port/port_tap.h"
@@ -63,6 +64,12 @@ static int open_vhost(struct runtime *rt, const struct runtime_network *network,
 	int err;
 
 	runtime_path(rt, c->socket, path, sizeof(path));
+	if (!pc.client && !allowed_paths_permit(path))
+		return runtime_fail(
+		    e, -EACCES, "socket",
+		    "%s: the sandbox lets this daemon make sockets in its run directory and in those of "
+		    "its configuration at the start: restart it with --allow-path and that directory",
+		    path);
 	if (find_uid(c->socket_owner, &pc.socket_uid))
 		return runtime_fail(e, -EINVAL, "socket_owner", "no user is called '%s'", c->socket_owner);
 	if (find_gid(c->socket_group, &pc.socket_gid))

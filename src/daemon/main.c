@@ -24,6 +24,7 @@
 #include "control/config.h"
 #include "control/runtime.h"
 #include "daemon/options.h"
+#include "daemon/sandbox.h"
 #include "packet/csum.h"
 
 struct daemon {
@@ -140,6 +141,18 @@ static int start_loop(struct daemon *d)
 	return err;
 }
 
+static int enter_sandbox(const struct daemon *d)
+{
+	const struct sandbox_request r = {
+		.config = &d->config,
+		.options = &d->options,
+		.config_path = d->config_path,
+		.run_dir = d->run_dir,
+	};
+
+	return sandbox_enter(&r);
+}
+
 static int start_runtime(struct daemon *d)
 {
 	const struct runtime_options o = {
@@ -147,6 +160,7 @@ static int start_runtime(struct daemon *d)
 		.workers = d->config.workers,
 		.poll = d->config.poll,
 		.busy_poll_us = d->config.busy_poll_us,
+		.worker_started = sandbox_enter_worker,
 	};
 	struct runtime_error e = { 0 };
 	int err = -1;
@@ -183,9 +197,13 @@ static int run(struct daemon *d)
 	else
 		err = start_loop(d);
 	if (!err)
+		err = enter_sandbox(d);
+	if (!err)
 		err = start_runtime(d);
 	if (!err)
 		err = start_api(d);
+	if (!err)
+		err = sandbox_enter_control(); /* nothing was read from a peer before */
 	if (!err) {
 		log_info("ringwayd %s is ready, run directory %s", RINGWAY_VERSION, d->run_dir);
 		notify("READY=1");

@@ -6,7 +6,8 @@
 #include <stdio.h>
 
 static const char usage[] =
-    "usage: ringwayd [-c FILE] [--run-dir DIR] [--log-level LEVEL] [--check]\n"
+    "usage: ringwayd [-c FILE] [--run-dir DIR] [--log-level LEVEL] [--user NAME]\n"
+    "                [--allow-path DIR]... [--no-sandbox] [--check]\n"
     "\n"
     "Switches frames between virtual machines (vhost-user) and this host (tap). Stays in the\n"
     "foreground and logs to stderr; SIGTERM stops it, SIGHUP reads the configuration again.\n"
@@ -16,16 +17,22 @@ static const char usage[] =
     "      --run-dir DIR     where relative sockets are; default: /run/ringway (root) or\n"
     "                        $XDG_RUNTIME_DIR/ringway\n"
     "      --log-level LEVEL error, warning, info (default) or debug\n"
+    "      --user NAME       become this user, and keep the capabilities that the configured ports need\n"
+    "      --allow-path DIR  sockets may be made in this directory too; may be repeated\n"
+    "      --no-sandbox      do without the protection that SECURITY.md describes\n"
     "      --check           read the configuration, say what is wrong with it, and stop\n"
     "      --version         print the version\n"
     "  -h, --help            print this\n";
 
-enum { OPT_RUN_DIR = 256, OPT_LOG_LEVEL, OPT_CHECK, OPT_VERSION };
+enum { OPT_RUN_DIR = 256, OPT_LOG_LEVEL, OPT_USER, OPT_ALLOW_PATH, OPT_NO_SANDBOX, OPT_CHECK, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
+	{ "user", required_argument, NULL, OPT_USER },
+	{ "allow-path", required_argument, NULL, OPT_ALLOW_PATH },
+	{ "no-sandbox", no_argument, NULL, OPT_NO_SANDBOX },
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, 'h' },
@@ -41,6 +48,16 @@ static bool set_log_level(struct options *o, const char *name)
 		return false;
 	}
 	o->log_level = (enum log_level)level;
+	return true;
+}
+
+static bool add_allowed_path(struct options *o, const char *path)
+{
+	if (o->n_allowed_paths == ALLOWED_PATHS_MAX) {
+		fprintf(stderr, "ringwayd: --allow-path is given more than %d times\n", ALLOWED_PATHS_MAX);
+		return false;
+	}
+	o->allowed_paths[o->n_allowed_paths++] = path;
 	return true;
 }
 
@@ -60,6 +77,16 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 		case OPT_LOG_LEVEL:
 			if (!set_log_level(o, optarg))
 				return OPTIONS_USAGE;
+			break;
+		case OPT_USER:
+			o->user = optarg;
+			break;
+		case OPT_ALLOW_PATH:
+			if (!add_allowed_path(o, optarg))
+				return OPTIONS_USAGE;
+			break;
+		case OPT_NO_SANDBOX:
+			o->no_sandbox = true;
 			break;
 		case OPT_CHECK:
 			o->check = true;

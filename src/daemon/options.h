@@ -7,11 +7,17 @@
 
 #include "base/log.h"
 
+enum { ALLOWED_PATHS_MAX = 64 };
+
 struct options {
 	const char *config;  /* -c; NULL: the default file if there is one */
 	const char *run_dir; /* --run-dir; NULL: the default one */
 	bool check;          /* --check: read the configuration and stop */
 	enum log_level log_level;
+	const char *user; /* --user; NULL: stay who we are */
+	bool no_sandbox;
+	unsigned n_allowed_paths;
+	const char *allowed_paths[ALLOWED_PATHS_MAX]; /* --allow-path */
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_USAGE };

@@ -17,6 +17,9 @@
 #include "base/event_loop.h"
 #include "port/port_tap_priv.h"
 
+/* syscalls worker: write */
+/* syscalls control: socket(AF_INET) eventfd2 ioctl(*,TUNGETIFF) ioctl(*,SIOCGIFFLAGS) close */
+
 /* The device is gone */
 
 void port_tap_gone(struct port_tap *p)

@@ -15,6 +15,12 @@
 #include "port/port_tap_priv.h"
 #include "virtio/virtio_compat.h"
 
+/* syscalls control: openat ioctl(*,TUNSETIFF) ioctl(*,TUNSETVNETHDRSZ) ioctl(*,TUNSETVNETLE) ioctl(*,TUNSETOFFLOAD) close
+ * ioctl(*,SIOCSIFMTU) ioctl(*,SIOCGIFFLAGS) ioctl(*,SIOCSIFFLAGS) */
+/* For if_nametoindex():
+ *
+ * syscalls control: socket(AF_UNIX) socket(AF_INET) ioctl(*,SIOCGIFINDEX) close */
+
 #define TUN_PATH "/dev/net/tun"
 
 enum {

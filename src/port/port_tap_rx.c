@@ -10,6 +10,8 @@
 
 #include "port/port_tap_priv.h"
 
+/* syscalls worker: readv poll ppoll */
+
 enum { PAYLOAD_MAX = FRAME_LEN_MAX - FRAME_HEAD_FIRST };
 
 /* Fill in frames[i] of `len` bytes; what is behind its head lies at `payload`. */

@@ -15,6 +15,8 @@
 #include "packet/offload_fit.h"
 #include "port/port_tap_priv.h"
 
+/* syscalls worker: writev */
+
 /* Bytes from csum_start to the end of the L4 header, as the place of the checksum tells it. */
 static uint32_t l4_len(const struct frame *f)
 {

@@ -11,6 +11,8 @@
 #include "base/event_loop.h"
 #include "vhost/connector.h"
 
+/* syscalls control: socket(AF_UNIX) connect close */
+
 int vhost_connector_init(struct vhost_connector *c, struct event_loop *loop, const char *path,
 			 void (*tried)(void *arg, int fd), void *arg)
 {

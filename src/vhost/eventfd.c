@@ -9,6 +9,9 @@
 
 #include "vhost/eventfd.h"
 
+/* syscalls worker: poll ppoll write */
+/* syscalls control: readlink readlinkat fcntl */
+
 static bool is_eventfd(int fd)
 {
 	static const char expected[] = "anon_inode:[eventfd]";

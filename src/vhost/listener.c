@@ -11,6 +11,9 @@
 
 #include "vhost/listener.h"
 
+/* syscalls control: socket(AF_UNIX) bind connect listen accept4 openat newfstatat fstat fchmod fchownat chmod fchmodat
+ * unlink unlinkat close */
+
 /* One front-end is served at a time; some may wait. */
 enum { BACKLOG = 4 };
 

@@ -8,6 +8,8 @@
 
 #include "vhost/socket.h"
 
+/* syscalls control: recvmsg sendmsg close */
+
 static void close_fds(struct vhost_socket *s)
 {
 	for (unsigned i = 0; i < s->n_fds; i++)
