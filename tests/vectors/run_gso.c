@@ -3,13 +3,10 @@
 #include <string.h>
 
 #include "layout.h"
-#include "packet/drop_reason.h"
-#include "packet/offload_fit.h"
+#include "to_wire.h"
 #include "vector.h"
 #include "virtio/vnet_hdr.h"
 #include "wire_check.h"
-
-enum writer { BY_COPY, BY_IOV, N_WRITERS };
 
 static uint16_t le16_at(const struct bytes *b, size_t off)
 {
@@ -27,47 +24,6 @@ static void read_request(const struct vector *v, struct offload *o)
 	o->flags |= h.flags & OFFLOAD_UDP_TUNNEL_CSUM;
 	o->outer_th_offset = le16_at(&v->vnet_hdr, 20);
 	o->inner_nh_offset = le16_at(&v->vnet_hdr, 22);
-}
-
-static bool put(struct frames *out, const struct frame *f, enum writer writer)
-{
-	struct frame copy = *f;
-
-	if (writer == BY_IOV)
-		return layout_write_iov(out, &copy);
-	layout_write_copy(out, f, f->len > 300 ? 3 : 1);
-	return true;
-}
-
-/* Half of the segments, then the rest after a new start, as for a receiver whose ring was full. */
-static void cut(struct frame *f, enum writer writer, struct frames *out)
-{
-	struct offload_fit fit;
-	const struct frame *seg;
-	int n = offload_fit_begin(&fit, f, 0);
-	int at_once = writer == BY_COPY ? n : (n + 1) / 2;
-
-	while (n > 0 && (seg = offload_fit_next(&fit))) {
-		if (!put(out, seg, writer))
-			return;
-		f->segs_sent++;
-		n--;
-		if (--at_once == 0 && n > 0)
-			n = at_once = offload_fit_begin(&fit, f, 0);
-	}
-}
-
-/* What a port does with a frame that arrives, and what one does that sends it. */
-static void forward(struct frame *f, enum writer writer, struct frames *out)
-{
-	if (f->len < FRAME_LEN_MIN || f->len > FRAME_LEN_MAX)
-		return;
-	if (!offload_is_trivial(&f->offload) && offload_check(f) != DROP_NONE)
-		return;
-	if (offload_passes(f, 0))
-		put(out, f, writer);
-	else
-		cut(f, writer, out);
 }
 
 static bool same_frames(const struct vector *v, const struct frames *got)
@@ -153,12 +109,6 @@ static bool check(const struct vector *v, const struct frames *got)
 	}
 }
 
-/* Checksum fields further out than any head are out of reach for a port that does not copy. */
-static bool is_out_of_reach(const struct vector *v, enum writer writer)
-{
-	return writer == BY_IOV && le16_at(&v->vnet_hdr, 6) + le16_at(&v->vnet_hdr, 8) + 2 > FIT_HEAD_MAX;
-}
-
 bool run_gso(const struct vector *v)
 {
 	bool ok = true;
@@ -167,10 +117,12 @@ bool run_gso(const struct vector *v)
 		enum writer writer = how % N_WRITERS;
 		struct layout *l = layout_create(v->in[0], how / N_WRITERS);
 		struct frames out = { 0 };
+		bool reachable;
 
 		read_request(v, &l->frame.offload);
-		forward(&l->frame, writer, &out);
-		ok = (out.n == 0 && is_out_of_reach(v, writer)) || check(v, &out);
+		reachable = to_wire_reaches_csum(&l->frame.offload, writer);
+		to_wire(&l->frame, writer, &out);
+		ok = (out.n == 0 && !reachable) || check(v, &out);
 		frames_free(&out);
 		layout_destroy(l);
 	}
