@@ -29,6 +29,11 @@ bench:
 	@$(MAKE) --no-print-directory all
 	@tools/bench
 
+bench-quick:
+	@tools/deps bench
+	@$(MAKE) --no-print-directory all
+	@tools/bench --quick
+
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
@@ -38,4 +43,4 @@ install: all
 clean:
 	rm -rf $(B)
 
-.PHONY: all check demo fuzz bench format install clean
+.PHONY: all check demo fuzz bench bench-quick format install clean

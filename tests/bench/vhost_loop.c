@@ -22,7 +22,14 @@
 #include "base/cycles.h"
 #include "load_end.h"
 
-enum { STALL_NS = 20 * 1000 * 1000, LATENCIES = 1 << 17, TAKE = 64, HDR = VNET_HDR_LEN, HEADERS = 54 };
+enum {
+	STALL_NS = 20 * 1000 * 1000,
+	GIVE_UP_NS = 1000 * 1000 * 1000,
+	LATENCIES = 1 << 17,
+	TAKE = 64,
+	HDR = VNET_HDR_LEN,
+	HEADERS = 54
+};
 
 static struct options {
 	unsigned in_flight, burst, samples, gap_us;
@@ -178,7 +185,7 @@ static uint64_t send_one(struct load_end *from, struct load_end *to)
 		now = cycles_now();
 		if (came)
 			return now - start;
-	} while ((double)(now - start) < STALL_NS * cycles_per_ns);
+	} while ((double)(now - start) < GIVE_UP_NS * cycles_per_ns);
 	return 0;
 }
 
@@ -342,10 +349,12 @@ static void open_ends(char **sockets)
 	}
 }
 
-/* A switch that learns has seen both ends before anything is measured. */
+/* A switch that learns has seen both ends before anything is measured, and one that takes its time to start has started. */
 static void introduce(void)
 {
-	for (unsigned i = 0; i < 20; i++)
+	uint64_t give_up = clock_ns() + 5 * NSEC_PER_SEC;
+
+	for (unsigned i = 0; i < 20 || (ends[0].received * ends[1].received == 0 && clock_ns() < give_up); i++)
 		for (unsigned k = 0; k < 2; k++) {
 			load_end_send(&ends[k], 1);
 			usleep(5000);
