@@ -99,7 +99,6 @@ static void start_up(void)
 			    1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_NET_F_MRG_RXBUF,
 		.mtu = 9000,
 		.lost_fd = -1,
-		.lost_fd = -1,
 		.socket_mode = 0600,
 		.socket_uid = (uid_t)-1,
 		.socket_gid = (gid_t)-1,
