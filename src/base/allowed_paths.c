@@ -9,7 +9,7 @@
 
 enum { DIRS_MAX = 256 };
 
-/* syscalls control: readlink newfstatat getcwd */
+/* syscalls control: readlink readlinkat newfstatat faccessat faccessat2 getcwd */
 
 static char *dirs[DIRS_MAX];
 static unsigned n_dirs;
