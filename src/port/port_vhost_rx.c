@@ -118,6 +118,10 @@ unsigned port_vhost_rx(struct port *port, unsigned queue, struct batch *batch)
 		return announce(p, batch);
 	if (!vhost_ring_is_usable(r))
 		goto nothing;
+	/* Who is polled need not be told. It was, when the ring started on a lane that was polled before, or when arming found
+	 * frames. */
+	if (unlikely(r->vq.notify_enabled))
+		virtq_disable_notify(&r->vq);
 	n = virtq_available(&r->vq, BATCH_FRAMES);
 	if (n == 0)
 		goto nothing;
