@@ -48,7 +48,7 @@ uint64_t rig_drops(const struct port_counters *c);
 
 /* What a modern driver with all offloads wants, on a split ring. */
 uint64_t rig_all_features(void);
-/* Attach a front-end, `c` completed with the socket, and wait until frames can be sent to it. One pair when `c` says nothing. */
+/* Attach a front-end of the test's own thread, `c` completed with the socket, and wait until frames can be sent to it. One pair when `c` says nothing. */
 struct vhost_frontend *rig_attach(struct rig *rig, const char *port, struct vhost_frontend_config c);
 /* Wait until the port has so many active queues. */
 void rig_wait_active(struct rig *rig, const char *port, unsigned active);
