@@ -42,16 +42,15 @@ int cmd_port_list(struct cli *cli, const struct cli_args *args)
 }
 
 /* Some words to a line. */
-static void feature_rows(struct table *t, const json_t *features)
+static void word_rows(struct table *t, const char *heading, const json_t *words, const char *empty)
 {
 	enum { LINE_MAX_CHARS = 80 };
 	char line[LINE_MAX_CHARS + 1];
 	size_t i, len = 0;
-	const char *heading = "features";
-	const json_t *feature;
+	const json_t *word;
 
-	json_array_foreach (features, i, feature) {
-		const char *name = json_string_value(feature) ? json_string_value(feature) : "?";
+	json_array_foreach (words, i, word) {
+		const char *name = json_string_value(word) ? json_string_value(word) : "?";
 
 		if (len > 0 && len + 1 + strlen(name) > LINE_MAX_CHARS) {
 			table_cell(t, "%s", heading);
@@ -63,7 +62,7 @@ static void feature_rows(struct table *t, const json_t *features)
 		len = MIN(len, sizeof(line) - 1);
 	}
 	table_cell(t, "%s", heading);
-	table_cell(t, "%s", len ? line : "none yet");
+	table_cell(t, "%s", len ? line : empty);
 }
 
 static void traffic_row(struct table *t, const char *heading, const json_t *c)
@@ -98,7 +97,8 @@ static void print_port(const json_t *p)
 	table_cell(t, "%lld, in use %lld", (long long)cli_number(p, "queues"),
 		   (long long)cli_number(p, "queues_active"));
 	if (json_object_get(p, "features"))
-		feature_rows(t, json_object_get(p, "features"));
+		word_rows(t, "features", json_object_get(p, "features"), "none yet");
+	word_rows(t, "offloads", json_object_get(p, "offloads"), "none: what is sent there is finished first");
 	traffic_row(t, "received", json_object_get(p, "rx"));
 	traffic_row(t, "sent", json_object_get(p, "tx"));
 	table_print(t, "", stdout);

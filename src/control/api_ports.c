@@ -4,6 +4,7 @@
 
 #include "control/api_route.h"
 #include "control/runtime.h"
+#include "packet/offload.h"
 #include "port/port_vhost.h"
 
 static void add_vhost(json_t *object, const struct api_request *rq, const struct runtime_port *p)
@@ -14,6 +15,31 @@ static void add_vhost(json_t *object, const struct api_request *rq, const struct
 	json_object_set_new(object, "socket_path", api_text(path));
 	json_object_set_new(object, "connected", json_boolean(port_vhost_is_connected(p->port)));
 	json_object_set_new(object, "features", api_feature_names(port_vhost_features(p->port)));
+}
+
+/* Names of OFFLOAD_CAP_*, as in packet/offload.h. */
+static json_t *offload_names(uint32_t caps)
+{
+	static const struct {
+		uint32_t cap;
+		const char *name;
+	} names[] = {
+		{ OFFLOAD_CAP_CSUM, "csum" },
+		{ OFFLOAD_CAP_TSO4, "tso4" },
+		{ OFFLOAD_CAP_TSO6, "tso6" },
+		{ OFFLOAD_CAP_ECN, "ecn" },
+		{ OFFLOAD_CAP_UFO, "ufo" },
+		{ OFFLOAD_CAP_USO4, "uso4" },
+		{ OFFLOAD_CAP_USO6, "uso6" },
+		{ OFFLOAD_CAP_TUNNEL, "tunnel" },
+		{ OFFLOAD_CAP_TUNNEL_CSUM, "tunnel_csum" },
+	};
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (caps & names[i].cap)
+			json_array_append_new(list, json_string(names[i].name));
+	return list;
 }
 
 static json_t *port_json(const struct api_request *rq, const struct runtime_port *p)
@@ -32,6 +58,7 @@ static json_t *port_json(const struct api_request *rq, const struct runtime_port
 	json_object_set_new(object, "state", api_text(status));
 	json_object_set_new(object, "connected", json_boolean(p->port->link_up));
 	json_object_set_new(object, "queues_active", json_integer(p->port->n_tx_active));
+	json_object_set_new(object, "offloads", offload_names(p->port->ops->caps(p->port)));
 	if (p->config.type == PORT_TYPE_VHOST_USER)
 		add_vhost(object, rq, p);
 	json_object_set_new(object, "rx", api_counters(&rx));

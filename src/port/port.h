@@ -81,6 +81,8 @@ struct port_ops {
 	void (*destroy)(struct port *port);
 	/* One line for people: "connected", "waiting for a front-end on /run/...", "broken: descriptor 5 ...". */
 	void (*status)(const struct port *port, char *buf, size_t size);
+	/* OFFLOAD_CAP_*: what the receiver behind this port takes undone at this moment. */
+	uint32_t (*caps)(const struct port *port);
 };
 
 struct port {

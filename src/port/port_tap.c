@@ -104,6 +104,11 @@ static void destroy(struct port *port)
 	free(p);
 }
 
+static uint32_t caps(const struct port *port)
+{
+	return container_of(port, const struct port_tap, port)->caps;
+}
+
 static const struct port_ops port_tap_ops = {
 	.type = "tap",
 	.rx = port_tap_rx,
@@ -114,6 +119,7 @@ static const struct port_ops port_tap_ops = {
 	.tx = port_tap_tx,
 	.destroy = destroy,
 	.status = status,
+	.caps = caps,
 };
 
 /* A port without descriptors. NULL: out of memory. */

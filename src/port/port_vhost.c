@@ -233,6 +233,11 @@ static void status(const struct port *port, char *buf, size_t size)
 		snprintf(buf, size, "waiting for a front-end on %s", p->socket);
 }
 
+static uint32_t caps(const struct port *port)
+{
+	return container_of(port, const struct port_vhost, port)->caps;
+}
+
 static const struct port_ops port_vhost_ops = {
 	.type = "vhost-user",
 	.rx = port_vhost_rx,
@@ -243,6 +248,7 @@ static const struct port_ops port_vhost_ops = {
 	.tx = port_vhost_tx,
 	.destroy = destroy,
 	.status = status,
+	.caps = caps,
 };
 
 static int start_backend(struct port_vhost *p, struct event_loop *loop, const struct port_vhost_config *config,

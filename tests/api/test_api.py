@@ -93,7 +93,7 @@ def test_ports(rest, daemon):
     expected = {
         "name": "vm1", "network": "lan", "type": "vhost-user", "queues": 2, "queues_active": 0, "mtu": 1500,
         "socket": "vm1.sock", "socket_path": str(daemon.socket("vm1")), "mode": "server", "socket_mode": "0600",
-        "connected": False, "features": [],
+        "connected": False, "features": [], "offloads": [],
     }
     assert {key: port[key] for key in expected} == expected
     assert str(daemon.socket("vm1")) in port["state"]

@@ -131,6 +131,9 @@ static void test_created_device(void **state)
 	assert_int_equal(interface_request(SIOCGIFMTU, "t0", 0).ifr_mtu, 1400);
 	assert_true(interface_request(SIOCGIFFLAGS, "t0", 0).ifr_flags & IFF_UP);
 	assert_string_equal(status_of(port), "interface t0 is up, 1 queue");
+	/* Linux takes these of every tap device, USO since 6.2. */
+	assert_int_equal(port->ops->caps(port) & ~(uint32_t)(OFFLOAD_CAP_USO4 | OFFLOAD_CAP_USO6),
+			 OFFLOAD_CAP_CSUM | OFFLOAD_CAP_TSO4 | OFFLOAD_CAP_TSO6 | OFFLOAD_CAP_ECN | OFFLOAD_CAP_UFO);
 	tap_destroy(port);
 	assert_int_equal(if_nametoindex("t0"), 0);
 }
