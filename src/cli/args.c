@@ -8,17 +8,18 @@
 #include "cli/args.h"
 #include "control/config_schema.h"
 
-enum { OPTION_FIRST = 1000, KEY_FIRST = 2000, RUN_DIR = 3000, JSON };
+enum { OPTION_FIRST = 1000, KEY_FIRST = 2000, RUN_DIR = 3000, API_SOCKET, JSON, VERSION };
 
 static const struct cli_option common[] = {
 	{ "run-dir", "DIR", "Run directory of the daemon." },
+	{ "api-socket", "PATH", "The daemon's API socket, where its configuration has another than api.sock." },
 	{ "json", NULL, "Print JSON." },
 	{ "help", NULL, "Print this." },
 };
-static const int common_codes[ARRAY_SIZE(common)] = { RUN_DIR, JSON, 'h' };
+static const int common_codes[ARRAY_SIZE(common)] = { RUN_DIR, API_SOCKET, JSON, 'h' };
 
 struct option_list {
-	struct option options[2 * CLI_OPTIONS_MAX + ARRAY_SIZE(common) + 1];
+	struct option options[2 * CLI_OPTIONS_MAX + ARRAY_SIZE(common) + 2];
 	char key_names[CLI_OPTIONS_MAX][CLI_OPTION_NAME_MAX];
 	size_t n;
 };
@@ -62,6 +63,8 @@ static void list_options(struct option_list *l, const struct cli_command *comman
 	}
 	if (command && command->schema)
 		add_keys(l, command->schema);
+	if (!command)
+		add(l, "version", false, VERSION);
 	for (size_t i = 0; i < ARRAY_SIZE(common); i++)
 		add(l, common[i].name, common[i].arg, common_codes[i]);
 }
@@ -70,6 +73,10 @@ static void set(struct cli_args *args, int code, const char *value)
 {
 	if (code == RUN_DIR)
 		args->run_dir = value;
+	else if (code == API_SOCKET)
+		args->api_socket = value;
+	else if (code == VERSION)
+		args->version = true;
 	else if (code == JSON)
 		args->json = true;
 	else if (code == 'h')

@@ -30,7 +30,8 @@ struct cli_args {
 	const char *key_values[CLI_OPTIONS_MAX]; /* of command->schema's keys */
 	/* options that every verb has */
 	bool json, help;
-	const char *run_dir;
+	const char *run_dir, *api_socket;
+	bool version; /* in front of the verb only */
 };
 
 struct cli_command {

@@ -17,27 +17,42 @@ struct client {
 	CURL *curl;
 	struct curl_slist *headers;
 	char socket[512];
-	bool default_run_dir;
+	bool default_run_dir, given_socket;
 	char *text; /* the reply as it comes in */
 	size_t len;
 };
 
-struct client *client_create(const char *run_dir)
+/* False after a message. */
+static bool find_socket(struct client *c, const char *run_dir, const char *api_socket)
+{
+	char dir[400], err[512];
+
+	c->default_run_dir = !run_dir;
+	c->given_socket = api_socket;
+	if (api_socket) {
+		snprintf(c->socket, sizeof(c->socket), "%s", api_socket);
+		return true;
+	}
+	if (run_dir_find(run_dir, dir, sizeof(dir), err, sizeof(err))) {
+		cli_fail("%s", err);
+		return false;
+	}
+	snprintf(c->socket, sizeof(c->socket), "%s/api.sock", dir);
+	return true;
+}
+
+struct client *client_create(const char *run_dir, const char *api_socket)
 {
 	struct client *c = calloc(1, sizeof(*c));
-	char dir[400], err[512];
 
 	if (!c) {
 		cli_fail("out of memory");
 		return NULL;
 	}
-	if (run_dir_find(run_dir, dir, sizeof(dir), err, sizeof(err))) {
-		cli_fail("%s", err);
+	if (!find_socket(c, run_dir, api_socket)) {
 		free(c);
 		return NULL;
 	}
-	c->default_run_dir = !run_dir;
-	snprintf(c->socket, sizeof(c->socket), "%s/api.sock", dir);
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	c->curl = curl_easy_init();
 	c->headers = curl_slist_append(NULL, "Content-Type: application/json");
@@ -135,6 +150,8 @@ static void report_failure(const struct client *c, CURLcode code)
 	cli_fail("no daemon answers on %s%s%s", c->socket, error ? ": " : "", error ? strerror((int)error) : "");
 	if (error == EACCES)
 		fputs("The socket belongs to the daemon's user: run this as that user.\n", stderr);
+	else if (c->given_socket)
+		fputs("The daemon's configuration says where its socket is: api.socket.\n", stderr);
 	else if (c->default_run_dir)
 		fputs("Start it with 'ringwayd -c ringway.yaml', or say --run-dir DIR if it runs elsewhere.\n", stderr);
 	else

@@ -10,8 +10,9 @@
 
 struct client;
 
-/* Nothing is connected yet. NULL after a message on stderr. `run_dir` as given by the user, or NULL. */
-struct client *client_create(const char *run_dir);
+/* Nothing is connected yet. NULL after a message on stderr. `run_dir` and `api_socket` as given by the user, or NULL;
+ * the socket wins. */
+struct client *client_create(const char *run_dir, const char *api_socket);
 void client_destroy(struct client *c);
 
 /* A reply that came. */

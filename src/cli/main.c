@@ -98,7 +98,7 @@ bool cli_flag(const json_t *object, const char *key)
 
 static void print_usage(FILE *out)
 {
-	fputs("usage: ringway [--run-dir DIR] [--json] VERB [ARGUMENT...] [OPTION...]\n\n"
+	fputs("usage: ringway [--run-dir DIR | --api-socket PATH] [--json] VERB [ARGUMENT...] [OPTION...]\n\n"
 	      "Shows and changes what ringwayd does.\n\n",
 	      out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
@@ -108,7 +108,9 @@ static void print_usage(FILE *out)
 		snprintf(line, sizeof(line), "%s %s", name, commands[i].words);
 		fprintf(out, "  %-20s %s\n", line, commands[i].help);
 	}
-	fputs("\nEvery verb: --help, --json, --run-dir DIR. Exit status: 0 done, 1 failed, 2 wrong usage.\n", out);
+	fputs("\nEvery verb: --help, --json, --run-dir DIR, --api-socket PATH. Alone: --version.\nExit status: 0 done, "
+	      "1 failed, 2 wrong usage.\n",
+	      out);
 }
 
 /* The verb in argv[0] and, for one of a group, argv[1]. NULL after a message. */
@@ -142,7 +144,7 @@ static int run_command(const struct cli_command *command, const struct cli_args 
 	int status = CLI_FAILED;
 
 	if (command->needs_daemon)
-		cli.client = client_create(args->run_dir);
+		cli.client = client_create(args->run_dir, args->api_socket);
 	if (cli.client || !command->needs_daemon)
 		status = command->run(&cli, args);
 	client_destroy(cli.client);
@@ -160,6 +162,10 @@ int main(int argc, char **argv)
 
 	if (cli_args_parse_global(&args, argc, argv, &next, stderr))
 		return CLI_USAGE;
+	if (args.version) {
+		puts("ringway " RINGWAY_VERSION);
+		return CLI_OK;
+	}
 	if (args.help || next == argc) {
 		print_usage(args.help ? stdout : stderr);
 		return args.help ? CLI_OK : CLI_USAGE;

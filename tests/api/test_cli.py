@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import xml.etree.ElementTree as ElementTree
 
@@ -83,6 +84,33 @@ def test_daemon_that_is_not_there(tmp_path):
     assert status == 1 and out == ""
     assert err == (f"ringway: no daemon answers on {tmp_path}/api.sock: No such file or directory\n"
                    f"Start it with 'ringwayd -c ringway.yaml --run-dir {tmp_path}'.\n")
+
+
+def test_version():
+    status, out, err = run("--version")
+    assert (status, err) == (0, "")
+    daemon = subprocess.run([BUILD / "ringwayd", "--version"], capture_output=True, text=True, check=True, timeout=60)
+    assert out.split() == ["ringway", daemon.stdout.split()[1]]
+
+
+def test_socket_that_is_named(lab, tmp_path):
+    """It is asked there, wherever the run directory is."""
+    daemon = lab.daemon(CONFIG)
+    socket = daemon.run_dir / "api.sock"
+    assert json.loads(run("--api-socket", socket, "--run-dir", tmp_path, "--json", "status")[1])["api_socket"] == str(socket)
+    status, out, err = run("status", "--api-socket", tmp_path / "none")
+    assert status == 1 and out == ""
+    assert err.startswith(f"ringway: no daemon answers on {tmp_path}/none: ") and "api.socket" in err
+
+
+def test_socket_that_is_configured(lab):
+    daemon = lab.daemon({"api": {"socket": "other.sock"}, **CONFIG}, start=False)
+    process = lab.process([daemon.dir / "ringwayd", "-c", daemon.config_path, "--run-dir", daemon.run_dir], "other.log",
+                          as_nobody=True)
+    eventually(lambda: run("--api-socket", daemon.run_dir / "other.sock", "status")[0] == 0, timeout=10, what="it answers")
+    assert run("--run-dir", daemon.run_dir, "status")[0] == 1
+    process.signal(signal.SIGTERM)
+    assert process.wait() == 0
 
 
 def test_daemon_that_died(lab):

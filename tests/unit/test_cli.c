@@ -65,6 +65,10 @@ static void test_options(void **state)
 	assert_string_equal(args.run_dir, "/x");
 	assert_true(args.json);
 
+	assert_string_equal(parse(&args, &stats, "stats --api-socket /y/z"), "");
+	assert_string_equal(args.api_socket, "/y/z");
+	assert_null(args.run_dir);
+
 	assert_string_equal(parse(&args, &stats, "stats -- --odd"), "");
 	assert_string_equal(args.words[0], "--odd");
 
@@ -101,6 +105,8 @@ static void test_wrong_command_lines(void **state)
 	} rows[] = {
 		{ &stats, "stats a b", "ringway: unexpected argument 'b'\nTry 'ringway stats --help'.\n" },
 		{ &stats, "stats --bad", "ringway: option --bad is not known here\nTry 'ringway stats --help'.\n" },
+		{ &stats, "stats --version",
+		  "ringway: option --version is not known here\nTry 'ringway stats --help'.\n" },
 		{ &stats, "stats -x", "ringway: option -x is not known here\nTry 'ringway stats --help'.\n" },
 		{ &stats, "stats --count", "ringway: option --count needs a value\nTry 'ringway stats --help'.\n" },
 		{ &port_add, "add", "ringway: an argument is missing: NAME\nTry 'ringway port add --help'.\n" },
