@@ -134,6 +134,9 @@ unsigned port_vhost_rx(struct port *port, unsigned queue, struct batch *batch)
 	return batch->n;
 
 nothing:
+	/* Counting, publishing and asking for kicks may have found it broken. */
+	if (unlikely(r->vq.error) && vhost_ring_is_usable(r))
+		port_vhost_ring_broken(p, r);
 	gate_leave(&r->gate);
 	return 0;
 }

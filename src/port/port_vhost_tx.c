@@ -202,6 +202,8 @@ unsigned port_vhost_tx(struct port *port, unsigned queue, struct frame *const *f
 	}
 	if (likely(!r->broken))
 		port_vhost_publish(r, c);
+	if (unlikely(r->vq.error && !r->broken))
+		port_vhost_ring_broken(p, r);
 	gate_leave(&r->gate);
 	return i;
 }

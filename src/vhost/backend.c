@@ -422,9 +422,13 @@ static void check_memory(struct vhost_backend *b)
 {
 	const struct guest_region *lost = guest_mem_lost(&b->mem);
 
-	if (!lost || !b->connected)
+	if (!b->connected || (!lost && !dirty_log_is_lost(&b->log)))
 		return;
-	vhost_backend_reason(b, -EFAULT, "memory was cut short: the file of the region at %#" PRIx64, lost->guest_addr);
+	if (lost)
+		vhost_backend_reason(b, -EFAULT, "memory was cut short: the file of the region at %#" PRIx64,
+				     lost->guest_addr);
+	else
+		vhost_backend_reason(b, -EFAULT, "memory was cut short: the file of the dirty log");
 	end_connection(b, -EFAULT);
 }
 

@@ -37,23 +37,30 @@ noinline_cold void virtq_log_written(struct virtq *vq, const struct iovec *iov, 
 	}
 }
 
-/* Entries [first, first + n) of the ring, which begins at guest address `start`. */
-static void mark_entries(struct virtq *vq, uint64_t start, size_t size, unsigned first, unsigned n)
+/* A part of the ring, `off` bytes from the start of an area at `base`, which is anything that the front-end said. */
+static void mark_ring(struct virtq *vq, uint64_t base, uint64_t off, uint64_t len)
+{
+	if (off > UINT64_MAX - base)
+		virtq_break(vq, "ring is outside the dirty log", (uint32_t)(base >> DIRTY_LOG_PAGE_SHIFT));
+	else
+		mark(vq, vq->ring_log, base + off, len);
+}
+
+/* Entries [first, first + n) of the ring, which begins `off` bytes from `base`. */
+static void mark_entries(struct virtq *vq, uint64_t base, size_t off, size_t size, unsigned first, unsigned n)
 {
 	unsigned before_end = MIN(n, vq->size - first);
 
-	mark(vq, vq->ring_log, start + first * size, before_end * size);
+	mark_ring(vq, base, off + first * size, before_end * size);
 	if (n > before_end)
-		mark(vq, vq->ring_log, start, (n - before_end) * size);
+		mark_ring(vq, base, off, (n - before_end) * size);
 }
 
 static void log_used_ring(struct virtq *vq, uint16_t first)
 {
-	uint64_t used = vq->log_addr;
-
-	mark_entries(vq, used + offsetof(struct vring_used, ring), sizeof(vring_used_elem_t), first & vq->mask,
+	mark_entries(vq, vq->log_addr, offsetof(struct vring_used, ring), sizeof(vring_used_elem_t), first & vq->mask,
 		     (uint16_t)(vq->published_idx - first));
-	mark(vq, vq->ring_log, used + offsetof(struct vring_used, idx), sizeof(vq->used->idx));
+	mark_ring(vq, vq->log_addr, offsetof(struct vring_used, idx), sizeof(vq->used->idx));
 }
 
 /* The front-end gives an address for the device area alone. The descriptors are at theirs. */
@@ -66,7 +73,7 @@ static void log_used_descriptors(struct virtq *vq, uint16_t first)
 		virtq_break(vq, "descriptor ring has no guest address", 0);
 		return;
 	}
-	mark_entries(vq, ring, sizeof(struct vring_packed_desc), from, to > from ? to - from : to + vq->size - from);
+	mark_entries(vq, ring, 0, sizeof(struct vring_packed_desc), from, to > from ? to - from : to + vq->size - from);
 }
 
 noinline_cold void virtq_log_published(struct virtq *vq, uint16_t first)
@@ -80,9 +87,9 @@ noinline_cold void virtq_log_published(struct virtq *vq, uint16_t first)
 noinline_cold void virtq_log_wish(struct virtq *vq)
 {
 	if (vq->packed)
-		mark(vq, vq->ring_log, vq->log_addr, sizeof(struct vring_packed_desc_event));
+		mark_ring(vq, vq->log_addr, 0, sizeof(struct vring_packed_desc_event));
 	else if (vq->event_idx)
-		mark(vq, vq->ring_log, vq->log_addr + offsetof(struct vring_used, ring[vq->size]), sizeof(__virtio16));
+		mark_ring(vq, vq->log_addr, offsetof(struct vring_used, ring[vq->size]), sizeof(__virtio16));
 	else
-		mark(vq, vq->ring_log, vq->log_addr + offsetof(struct vring_used, flags), sizeof(vq->used->flags));
+		mark_ring(vq, vq->log_addr, offsetof(struct vring_used, flags), sizeof(vq->used->flags));
 }
