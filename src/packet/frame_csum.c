@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "packet/crc32c.h"
+#include "base/copy.h"
 #include "packet/csum.h"
 #include "packet/cursor.h"
 
@@ -201,6 +202,8 @@ void frame_copy(const struct frame *f, const struct iovec *dst, unsigned n_dst)
 		copy_all(f, dst);
 	else if (f->head_len < f->len)
 		copy_to_one(f, dst->iov_base);
+	else if (f->len <= COPY_SHORT_MAX)
+		copy_short(dst->iov_base, f->head, f->len);
 	else
 		memcpy(dst->iov_base, f->head, f->len);
 }

@@ -8,12 +8,13 @@
 #include <string.h>
 
 #include "base/barrier.h"
+#include "base/copy.h"
 #include "packet/rarp.h"
 #include "port/port_vhost_priv.h"
 
 /* A position in a scatter list. */
 struct cursor {
-	struct iovec *iov;
+	const struct iovec *iov;
 	unsigned n;
 	size_t off;
 };
@@ -38,28 +39,70 @@ static void cursor_read(struct cursor *c, void *dst, size_t len)
 	}
 }
 
-static void frame_from_chain(struct frame *f, uint8_t *head, struct iovec *iov, const struct virtq_chain *chain,
-			     unsigned hdr_len)
+/* First step: what the chain tells. The header and the first bytes are on their way into the cache meanwhile. */
+static void frame_from_chain(struct frame *f, const struct iovec *iov, const struct virtq_chain *chain)
 {
-	struct cursor c = { .iov = iov, .n = chain->n_iov };
+	*f = (struct frame){
+		.iov = iov,
+		.n_iov = chain->n_iov,
+		.len = chain->len,
+		.rx_id = chain->id,
+		.rx_n_desc = chain->n_desc,
+		.dst = FRAME_DST_NONE,
+	};
+	if (likely(chain->n_iov)) {
+		__builtin_prefetch(iov->iov_base);
+		__builtin_prefetch((const uint8_t *)iov->iov_base + CACHE_LINE);
+	}
+}
+
+/* The header and the first bytes of the frame, when all of them are in the first piece. */
+static bool read_short(struct frame *f, struct vnet_hdr *hdr, unsigned hdr_len)
+{
+	const struct iovec *iov = f->iov;
+	const uint8_t *from = iov->iov_base;
+	unsigned n = MIN(f->len, FRAME_HEAD_FIRST);
+
+	if (unlikely(iov->iov_len < hdr_len + n))
+		return false;
+	memcpy(hdr, from, VNET_HDR_LEN);
+	copy_short(f->head, from + hdr_len, n);
+	f->head_len = (uint16_t)n;
+	f->iov_off = hdr_len + n;
+	return true;
+}
+
+static void read_pieces(struct frame *f, struct vnet_hdr *hdr, unsigned hdr_len)
+{
+	struct cursor c = { .iov = f->iov, .n = f->n_iov };
+
+	cursor_read(&c, hdr, hdr_len);
+	f->head_len = (uint16_t)MIN(f->len, FRAME_HEAD_FIRST);
+	cursor_read(&c, f->head, f->head_len);
+	f->iov = c.iov;
+	f->n_iov = (uint16_t)c.n;
+	f->iov_off = (uint32_t)c.off;
+}
+
+/* Second step: take the header off, and look at it. */
+static void frame_open(struct frame *f, uint8_t *head, unsigned hdr_len)
+{
 	struct vnet_hdr hdr = { 0 };
 
-	*f = (struct frame){ .head = head, .rx_id = chain->id, .rx_n_desc = chain->n_desc, .dst = FRAME_DST_NONE };
-	if (unlikely(chain->len < hdr_len + FRAME_LEN_MIN)) {
+	f->head = head;
+	if (unlikely(f->drop))
+		return;
+	if (unlikely(f->len < hdr_len + FRAME_LEN_MIN)) {
 		f->drop = DROP_TOO_SHORT;
 		return;
 	}
-	f->len = chain->len - hdr_len;
+	f->len -= hdr_len;
 	if (unlikely(f->len > FRAME_LEN_MAX)) {
 		f->drop = DROP_TOO_LONG;
 		return;
 	}
-	cursor_read(&c, &hdr, hdr_len);
-	f->head_len = (uint16_t)MIN(f->len, FRAME_HEAD_FIRST);
-	cursor_read(&c, head, f->head_len);
-	f->iov = c.iov;
-	f->n_iov = (uint16_t)c.n;
-	f->iov_off = (uint32_t)c.off;
+	if (!read_short(f, &hdr, hdr_len))
+		read_pieces(f, &hdr, hdr_len);
 	if (hdr.flags | hdr.gso_type) {
 		vnet_hdr_to_offload(&hdr, &f->offload);
 		f->drop = (uint8_t)offload_check(f);
@@ -83,14 +126,16 @@ static void fill_batch(struct port_vhost *p, struct vhost_ring *r, struct batch 
 
 		if (unlikely(err == -EPROTO)) {
 			port_vhost_ring_broken(p, r);
-			return;
+			break;
 		}
-		frame_from_chain(f, batch->heads[i], iov, &chain, p->hdr_len);
+		frame_from_chain(f, iov, &chain);
 		if (unlikely(err))
 			f->drop = DROP_BAD_CHAIN;
 		batch->n_iov += chain.n_iov;
 		batch->n = i + 1;
 	}
+	for (unsigned i = 0; i < batch->n; i++)
+		frame_open(&batch->frames[i], batch->heads[i], p->hdr_len);
 }
 
 /* A frame in the guest's name that takes no descriptor: rx_n_desc is 0. */
