@@ -33,18 +33,21 @@ void port_deinit(struct port *port)
 	port->queues = NULL;
 }
 
+void port_count(struct port_counters *c, const struct port_tally *t)
+{
+	counter_add(&c->frames, t->frames);
+	counter_add(&c->bytes, t->bytes);
+	counter_add(&c->gso_frames, t->gso_frames);
+	counter_add(&c->csum_partial, t->csum_partial);
+	counter_add(&c->multicast, t->multicast);
+}
+
 void port_count_frame(struct port_counters *c, const struct frame *f)
 {
-	counter_add(&c->frames, 1);
-	counter_add(&c->bytes, f->len);
-	if (f->segs_sent == 0) {
-		if (f->offload.gso_type != GSO_NONE)
-			counter_add(&c->gso_frames, 1);
-		if (f->offload.flags & OFFLOAD_NEEDS_CSUM)
-			counter_add(&c->csum_partial, 1);
-	}
-	if (f->head[0] & 1) /* IEEE 802.3, 3.2.3.1: the I/G bit is sent first */
-		counter_add(&c->multicast, 1);
+	struct port_tally t = { 0 };
+
+	port_tally_frame(&t, f);
+	port_count(c, &t);
 }
 
 static void counters_add(struct port_counters *sum, const struct port_counters *c)

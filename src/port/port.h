@@ -114,8 +114,26 @@ static inline void port_count_drop(struct port_counters *c, enum drop_reason rea
 int port_init(struct port *port, const struct port_ops *ops, const char *name, unsigned n_queues);
 void port_deinit(struct port *port);
 
-/* Count a frame (FRAME_LEN_MIN or longer) that a port's tx has put out, or its rx has taken in. One with segs_sent > 0 was
- * fitted to its receiver: it is counted once, but not as passed with its offload request. */
+/* What frames add to the counters of one direction. A frame with segs_sent > 0 counts once, but not as one that passed undone. */
+struct port_tally {
+	uint64_t frames, bytes, gso_frames, csum_partial, multicast;
+};
+static_assert(OFFLOAD_NEEDS_CSUM == 1, "is added to a tally");
+
+static inline void port_tally_frame(struct port_tally *t, const struct frame *f)
+{
+	t->frames++;
+	t->bytes += f->len;
+	t->multicast += f->head[0] & 1; /* IEEE 802.3, 3.2.3.1: the I/G bit is sent first */
+	if (f->segs_sent == 0) {
+		t->gso_frames += f->offload.gso_type != GSO_NONE;
+		t->csum_partial += f->offload.flags & OFFLOAD_NEEDS_CSUM;
+	}
+}
+
+/* Add a batch's tally. Whoever is inside that side's gate. */
+void port_count(struct port_counters *c, const struct port_tally *t);
+/* The same for a single frame. */
 void port_count_frame(struct port_counters *c, const struct frame *f);
 
 /* Sum over all queues, each counter read once. */

@@ -15,6 +15,7 @@
 #ifndef RINGWAY_SWITCH_FDB_H
 #define RINGWAY_SWITCH_FDB_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,10 +29,12 @@ enum { FDB_NO_PORT = 0xffff, FDB_CAPACITY_MAX = 1 << 20 };
 /* An address as its six bytes in the low 48 bits, in the order of memory read little-endian. */
 static always_inline uint64_t fdb_key(const uint8_t mac[6])
 {
-	uint64_t key = 0;
+	uint32_t low;
+	uint16_t high;
 
-	__builtin_memcpy(&key, mac, 6);
-	return key;
+	__builtin_memcpy(&low, mac, sizeof(low));
+	__builtin_memcpy(&high, mac + sizeof(low), sizeof(high));
+	return le32toh(low) | (uint64_t)le16toh(high) << 32;
 }
 
 /* Configuration. `capacity`: entries, rounded up to a power of two, 64..FDB_CAPACITY_MAX. `port_limit`: entries per port, 0: capacity.
@@ -134,6 +137,14 @@ static inline uint16_t fdb_lookup(const struct fdb *fdb, uint64_t key)
 	if (port == FDB_NO_PORT)
 		port = fdb_bucket_port(fdb_second_bucket(t, hash), key);
 	return port;
+}
+
+/* The address will be looked up or learned in a moment. */
+static always_inline void fdb_prefetch(const struct fdb *fdb, uint64_t key)
+{
+	const struct fdb_table *t = (const struct fdb_table *)(const void *)fdb;
+
+	__builtin_prefetch(fdb_first_bucket(t, fdb_hash(t, key)));
 }
 
 #endif

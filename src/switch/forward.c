@@ -66,9 +66,28 @@ static enum drop_reason decide(struct lookup *l, struct frame *f)
 	return DROP_NONE;
 }
 
+/* Have the table's lines on their way before the first is looked at: with many addresses each is a miss of its own. */
+static void prefetch_table(const struct lookup *l, const struct batch *b)
+{
+	uint64_t last_dst = NO_ADDR, last_src = NO_ADDR;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		const uint8_t *head = b->frames[i].head;
+		uint64_t dst = fdb_key(head), src = fdb_key(head + ADDR_LEN);
+
+		if (dst != last_dst)
+			fdb_prefetch(l->from->network->fdb, dst);
+		if (src != last_src)
+			fdb_prefetch(l->from->network->fdb, src);
+		last_dst = dst;
+		last_src = src;
+	}
+}
+
 /* Sets each frame's dst. Returns the frames that have one as a mask, in *flood those for all. */
 static uint64_t decide_batch(struct lookup *l, struct port_counters *c, struct batch *b, uint64_t *flood)
 {
+	struct port_tally tally = { 0 };
 	uint64_t unicast = 0;
 
 	*flood = 0;
@@ -81,12 +100,13 @@ static uint64_t decide_batch(struct lookup *l, struct port_counters *c, struct b
 			port_count_drop(c, reason, 1);
 			continue;
 		}
-		port_count_frame(c, f);
+		port_tally_frame(&tally, f);
 		if (f->dst == FRAME_DST_FLOOD)
 			*flood |= 1ull << i;
 		else
 			unicast |= 1ull << i;
 	}
+	port_count(c, &tally);
 	return unicast;
 }
 
@@ -232,6 +252,7 @@ void forward_batch(const struct snapshot *s, struct port *from, unsigned queue, 
 
 	if (unlikely(!at)) /* deleted a moment ago */
 		return;
+	prefetch_table(&l, b);
 	unicast = decide_batch(&l, &from->queues[queue].rx, b, &group);
 	if (group)
 		flood(s, at, queue, b, group);

@@ -7,7 +7,9 @@
 #ifndef RINGWAY_VIRTIO_VNET_HDR_H
 #define RINGWAY_VIRTIO_VNET_HDR_H
 
+#include <assert.h>
 #include <endian.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -38,17 +40,20 @@ static inline void vnet_hdr_to_offload(const struct vnet_hdr *h, struct offload 
 	};
 }
 
+/* The offload state begins like the header; where the byte order is the same as well, one is a copy of the other. */
+static_assert(offsetof(struct offload, csum_offset) == offsetof(struct vnet_hdr, csum_offset), "same order of fields");
+
 static inline void vnet_hdr_from_offload(struct vnet_hdr *h, const struct offload *o, uint16_t num_buffers)
 {
-	*h = (struct vnet_hdr){
-		.flags = o->flags & OFFLOAD_WIRE_FLAGS,
-		.gso_type = o->gso_type,
-		.hdr_len = htole16(o->hdr_len),
-		.gso_size = htole16(o->gso_size),
-		.csum_start = htole16(o->csum_start),
-		.csum_offset = htole16(o->csum_offset),
-		.num_buffers = htole16(num_buffers),
-	};
+	memcpy(h, o, VNET_HDR_LEN_LEGACY);
+#if __BYTE_ORDER != __LITTLE_ENDIAN
+	h->hdr_len = htole16(o->hdr_len);
+	h->gso_size = htole16(o->gso_size);
+	h->csum_start = htole16(o->csum_start);
+	h->csum_offset = htole16(o->csum_offset);
+#endif
+	h->flags &= OFFLOAD_WIRE_FLAGS;
+	h->num_buffers = htole16(num_buffers);
 }
 
 #endif
