@@ -14,6 +14,7 @@ enum {
 	/* Receive buffers that one frame may take. A driver's smallest are about 1500 bytes; the bound keeps one with buffers of a
 	 * byte from costing more than a drop. */
 	TX_CHAINS_MAX = 256,
+	TX_PREFETCH = 4, /* buffers ahead */
 };
 
 /* Receive buffers taken for one frame. */
@@ -107,8 +108,37 @@ static void push_room(struct virtq *vq, const struct room *room, uint32_t len)
 	}
 }
 
-/* One frame that the guest takes as it is (but for finish_csum). */
-static enum taken put_frame(struct port_vhost *p, struct virtq *vq, const struct frame *f)
+/* The usual case by itself: one receive buffer that holds the whole frame in one piece. False: nothing was taken. */
+static bool put_in_one(struct port_vhost *p, struct virtq *vq, const struct frame *f)
+{
+	uint32_t need = p->hdr_len + f->len;
+	struct virtq_chain chain;
+	struct vnet_hdr hdr;
+	struct iovec iov[2];
+	int err;
+
+	if (unlikely(virtq_available(vq, 1) == 0))
+		return false;
+	err = virtq_pop(vq, VIRTQ_WRITABLE, iov, 2, &chain);
+	if (unlikely(err == -EPROTO))
+		return false;
+	if (unlikely(err || chain.n_iov != 1 || chain.len < need)) {
+		virtq_unpop(vq, chain.n_desc);
+		return false;
+	}
+	vnet_hdr_from_offload(&hdr, &f->offload, 1);
+	memcpy(iov->iov_base, &hdr, p->hdr_len == VNET_HDR_LEN ? VNET_HDR_LEN : VNET_HDR_LEN_LEGACY);
+	if (unlikely(vq->buffer_log))
+		virtq_log_written(vq, iov, 1, need);
+	iov->iov_base = (uint8_t *)iov->iov_base + p->hdr_len;
+	iov->iov_len -= p->hdr_len;
+	frame_copy(f, iov, 1);
+	virtq_push(vq, &chain, need);
+	return true;
+}
+
+/* A frame that needs more than that. */
+static __attribute__((noinline)) enum taken put_in_many(struct port_vhost *p, struct virtq *vq, const struct frame *f)
 {
 	uint32_t need = p->hdr_len + f->len;
 	struct vnet_hdr hdr;
@@ -129,8 +159,15 @@ static enum taken put_frame(struct port_vhost *p, struct virtq *vq, const struct
 	return TAKEN;
 }
 
+/* One frame that the guest takes as it is (but for finish_csum). */
+static enum taken put_frame(struct port_vhost *p, struct virtq *vq, const struct frame *f)
+{
+	return likely(put_in_one(p, vq, f)) ? TAKEN : put_in_many(p, vq, f);
+}
+
 /* A frame that the guest cannot take as it is. Where the ring fills up in between, f->segs_sent says where to go on. */
-static enum taken put_fitted(struct port_vhost *p, struct virtq *vq, struct port_counters *c, struct frame *f)
+static enum taken put_fitted(struct port_vhost *p, struct virtq *vq, struct port_counters *c, struct port_tally *tally,
+			     struct frame *f)
 {
 	struct offload_fit fit;
 	const struct frame *out;
@@ -153,19 +190,20 @@ static enum taken put_fitted(struct port_vhost *p, struct virtq *vq, struct port
 		counter_add(&c->sw_gso_frames, 1);
 		counter_add(&c->sw_segments, f->segs_sent);
 	}
-	port_count_frame(c, f);
+	port_tally_frame(tally, f);
 	return TAKEN;
 }
 
-static enum taken put(struct port_vhost *p, struct virtq *vq, struct port_counters *c, struct frame *f)
+static enum taken put(struct port_vhost *p, struct virtq *vq, struct port_counters *c, struct port_tally *tally,
+		      struct frame *f)
 {
 	enum taken t;
 
 	if (unlikely(!offload_passes(f, p->caps)))
-		return put_fitted(p, vq, c, f);
+		return put_fitted(p, vq, c, tally, f);
 	t = put_frame(p, vq, f);
 	if (likely(t == TAKEN))
-		port_count_frame(c, f);
+		port_tally_frame(tally, f);
 	return t;
 }
 
@@ -174,6 +212,7 @@ unsigned port_vhost_tx(struct port *port, unsigned queue, struct frame *const *f
 	struct port_vhost *p = port_vhost_of(port);
 	struct vhost_ring *r = port_vhost_tx_ring(p, queue);
 	struct port_counters *c = &port->queues[queue].tx;
+	struct port_tally tally = { 0 };
 	unsigned i;
 
 	if (!gate_enter(&r->gate))
@@ -186,8 +225,13 @@ unsigned port_vhost_tx(struct port *port, unsigned queue, struct frame *const *f
 	/* A full ring is polled, never waited for: the driver need not kick when it adds buffers. */
 	if (unlikely(r->vq.notify_enabled))
 		virtq_disable_notify(&r->vq);
+	for (i = 0; i < MIN(n, TX_PREFETCH); i++)
+		virtq_prefetch(&r->vq, i);
 	for (i = 0; i < n; i++) {
-		enum taken t = put(p, &r->vq, c, frames[i]);
+		enum taken t;
+
+		virtq_prefetch(&r->vq, TX_PREFETCH);
+		t = put(p, &r->vq, c, &tally, frames[i]);
 
 		if (t == RING_FULL)
 			break;
@@ -200,6 +244,7 @@ unsigned port_vhost_tx(struct port *port, unsigned queue, struct frame *const *f
 			break;
 		}
 	}
+	port_count(c, &tally);
 	if (likely(!r->broken))
 		port_vhost_publish(r, c);
 	if (unlikely(r->vq.error && !r->broken))

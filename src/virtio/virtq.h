@@ -64,6 +64,13 @@ static always_inline void virtq_unpop(struct virtq *vq, unsigned n_desc)
 		vq->avail_idx = vq->last_avail;
 }
 
+/* A hint: the buffer that is `ahead` pops away will be written to soon. Looks at the first descriptor of plain chains only. */
+static always_inline void virtq_prefetch(const struct virtq *vq, unsigned ahead)
+{
+	if (!vq->packed)
+		virtq_split_prefetch(vq, ahead);
+}
+
 /* Hand a chain back with `len` bytes written. Visible to the driver only after virtq_publish(). */
 static always_inline void virtq_push(struct virtq *vq, const struct virtq_chain *chain, uint32_t len)
 {

@@ -68,6 +68,18 @@ not_short:
 	return virtq_split_pop_chain(vq, dir, head, iov, max, chain);
 }
 
+static always_inline void virtq_split_prefetch(const struct virtq *vq, unsigned ahead)
+{
+	uint16_t head = le16toh(read_once(&vq->avail->ring[(vq->last_avail + ahead) & vq->mask]));
+	uint64_t off;
+
+	if ((uint16_t)(vq->avail_idx - vq->last_avail) <= ahead || head >= vq->size)
+		return;
+	off = le64toh(read_once(&vq->desc[head].addr)) - vq->cache.start;
+	if (off < vq->cache.size)
+		__builtin_prefetch(vq->cache.host + off, 1);
+}
+
 static always_inline void virtq_split_unpop(struct virtq *vq, unsigned n)
 {
 	vq->last_avail = (uint16_t)(vq->last_avail - n);
