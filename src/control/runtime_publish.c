@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <urcu-qsbr.h>
 
+#include "base/barrier.h"
+#include "base/tsan.h"
 #include "control/runtime_priv.h"
 
 static int build_network(struct snapshot *s, const struct runtime_network *n)
@@ -28,8 +30,9 @@ int runtime_publish(struct runtime *rt)
 			return -ENOMEM;
 		}
 	}
-	rcu_assign_pointer(rt->published, new);
-	urcu_qsbr_synchronize_rcu(); /* every worker has ended the turn in which it may have used the old one */
+	store_release(&rt->published, new); /* what it says before the pointer to it */
+	urcu_qsbr_synchronize_rcu();        /* every worker has ended the turn in which it may have used the old one */
+	tsan_acquire(&rt->published);
 	snapshot_destroy(old);
 	return 0;
 }

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/log.h"
+#include "base/tsan.h"
 #include "packet/batch.h"
 #include "port/port.h"
 #include "switch/forward.h"
@@ -208,10 +209,11 @@ static void *thread_main(void *arg)
 		enum lane_result result;
 
 		w->ctx.now_ns = clock_ns();
-		w->ctx.snapshot = rcu_dereference(*w->options.published);
+		w->ctx.snapshot = load_acquire(w->options.published); /* pairs with runtime_publish() */
 		take_request(w);
 		result = turn(w);
 		counter_add(&w->stats.rounds, 1);
+		tsan_release(w->options.published);
 		urcu_qsbr_quiescent_state();
 		if (!w->stopping) /* nobody would wake it again */
 			rest(w, result);

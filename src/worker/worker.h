@@ -28,7 +28,7 @@ struct worker_options {
 	unsigned idx; /* for its name and for people */
 	enum worker_poll poll;
 	unsigned busy_poll_us;
-	struct snapshot *const *published; /* where control publishes; read with rcu_dereference() */
+	struct snapshot *const *published; /* where control publishes; read with load_acquire() */
 	void (*started)(void);             /* called by the thread before all else; NULL: nothing */
 };
 
