@@ -20,15 +20,14 @@
 #include "port/port_vhost.h"
 #include "vhost/wire.h"
 
-#define NETWORK "lan"
-
 enum { FDB_SIZE = 1024, THREADS_MAX = 8 };
 
 /* Whole */
 
 void rig_start(struct rig *rig, unsigned workers, enum poll_mode poll, unsigned busy_poll_us)
 {
-	struct network_config network = { .name = NETWORK, .mtu = RIG_MTU, .fdb_size = FDB_SIZE, .fdb_ageing_s = 300 };
+	static const char *const names[] = { "lan", "other" };
+	struct network_config network = { .mtu = RIG_MTU, .fdb_size = FDB_SIZE, .fdb_ageing_s = 300 };
 	struct runtime_options options = {
 		.run_dir = rig->dir, .workers = workers, .poll = poll, .busy_poll_us = busy_poll_us
 	};
@@ -41,7 +40,10 @@ void rig_start(struct rig *rig, unsigned workers, enum poll_mode poll, unsigned 
 	assert_non_null(rig->loop);
 	rig->rt = runtime_create(rig->loop, &options, &e);
 	assert_non_null(rig->rt);
-	assert_int_equal(runtime_network_add(rig->rt, &network, &e), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(network.name, sizeof(network.name), "%s", names[i]);
+		assert_int_equal(runtime_network_add(rig->rt, &network, &e), 0);
+	}
 }
 
 void rig_stop(struct rig *rig)
@@ -88,16 +90,21 @@ struct port *rig_port(struct rig *rig, const char *name)
 	return rp->port;
 }
 
-struct port *rig_add_port(struct rig *rig, const char *name, unsigned queues)
+struct port *rig_add_port_to(struct rig *rig, const char *network, const char *name, unsigned queues)
 {
 	struct port_config c = { .type = PORT_TYPE_VHOST_USER, .queues = queues, .socket_mode = 0600 };
 	struct runtime_error e;
 
 	snprintf(c.name, sizeof(c.name), "%s", name);
 	snprintf(c.socket, sizeof(c.socket), "%s.sock", name);
-	if (runtime_port_add(rig->rt, NETWORK, &c, &e))
+	if (runtime_port_add(rig->rt, network, &c, &e))
 		fail_msg("%s: %s", name, e.text);
 	return rig_port(rig, name);
+}
+
+struct port *rig_add_port(struct rig *rig, const char *name, unsigned queues)
+{
+	return rig_add_port_to(rig, "lan", name, queues);
 }
 
 void rig_del_port(struct rig *rig, const char *name)

@@ -31,12 +31,14 @@ struct rig {
 	char dir[64];
 };
 
-/* A network "lan" without ports. */
+/* Networks "lan" and "other", without ports. */
 void rig_start(struct rig *rig, unsigned workers, enum poll_mode poll, unsigned busy_poll_us);
 /* Everything that is left goes. */
 void rig_stop(struct rig *rig);
 
+/* To "lan". */
 struct port *rig_add_port(struct rig *rig, const char *name, unsigned queues);
+struct port *rig_add_port_to(struct rig *rig, const char *network, const char *name, unsigned queues);
 void rig_del_port(struct rig *rig, const char *name);
 struct port *rig_port(struct rig *rig, const char *name);
 /* What `ringway port show` would say. */
