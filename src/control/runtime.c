@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/log.h"
+#include "control/fdb_file.h"
 #include "control/runtime_priv.h"
 #include "switch/fdb.h"
 
@@ -223,6 +225,8 @@ static int open_port(struct runtime *rt, struct runtime_network *network, const 
 	port->owner = rp;
 	rt->by_idx[port->idx] = rp;
 	rt->n_idx = MAX(rt->n_idx, port->idx + 1u);
+	if (network->fdb_file)
+		fdb_file_set_port(network->fdb_file, port->idx, c->name);
 	if (append(&network->ports, &network->n_ports, rp) || runtime_publish(rt) || runtime_add_lanes(rt, rp)) {
 		close_port(rt, rp);
 		return out_of_memory(e);
@@ -262,6 +266,7 @@ static void close_network(struct runtime *rt, struct runtime_network *n)
 		log_error("out of memory while network %s is deleted", n->name);
 	set_ageing_timer(rt);
 	fdb_destroy(n->fdb);
+	fdb_file_destroy(n->fdb_file);
 	free(n->ports);
 	free(n);
 }
@@ -277,14 +282,26 @@ static struct runtime_network *open_network(struct runtime *rt, const struct net
 	n->config.ports = NULL;
 	n->config.n_ports = 0;
 	snprintf(n->name, sizeof(n->name), "%s", c->name);
-	n->fdb = fdb_create(c->fdb_size, port_limit, c->fdb_ageing_s);
+	if (rt->state_dir[0])
+		n->fdb_file = fdb_file_create(rt->state_dir, n->name, c->fdb_size);
+	n->fdb = n->fdb_file ? fdb_create_in(fdb_file_storage(n->fdb_file), c->fdb_size, port_limit, c->fdb_ageing_s)
+			     : fdb_create(c->fdb_size, port_limit, c->fdb_ageing_s);
 	if (!n->fdb || append(&rt->networks, &rt->n_networks, n)) {
 		fdb_destroy(n->fdb);
+		fdb_file_destroy(n->fdb_file);
 		free(n);
 		return NULL;
 	}
 	set_ageing_timer(rt);
 	return n;
+}
+
+static void restore_addresses(struct runtime_network *n)
+{
+	unsigned n_restored = n->fdb_file ? fdb_file_restore(n->fdb_file, n->fdb) : 0;
+
+	if (n_restored)
+		log_info("network %s: %u addresses are known from before", n->name, n_restored);
 }
 
 int runtime_network_add(struct runtime *rt, const struct network_config *c, struct runtime_error *e)
@@ -304,6 +321,7 @@ int runtime_network_add(struct runtime *rt, const struct network_config *c, stru
 			return err;
 		}
 	}
+	restore_addresses(n);
 	return 0;
 }
 
@@ -347,6 +365,15 @@ static int start_workers(struct runtime *rt, struct runtime_error *e)
 	return 0;
 }
 
+static void make_state_dir(struct runtime *rt)
+{
+	snprintf(rt->state_dir, sizeof(rt->state_dir), "%s/state", rt->run_dir);
+	if (mkdir(rt->state_dir, 0700) == 0 || errno == EEXIST)
+		return;
+	log_warning("%s: %s: nothing is kept for the next daemon", rt->state_dir, strerror(errno));
+	rt->state_dir[0] = '\0';
+}
+
 struct runtime *runtime_create(struct event_loop *loop, const struct runtime_options *options, struct runtime_error *e)
 {
 	struct runtime *rt = calloc(1, sizeof(*rt));
@@ -359,6 +386,7 @@ struct runtime *runtime_create(struct event_loop *loop, const struct runtime_opt
 	rt->options = *options;
 	snprintf(rt->run_dir, sizeof(rt->run_dir), "%s", options->run_dir);
 	rt->options.run_dir = rt->run_dir;
+	make_state_dir(rt);
 	if (runtime_publish(rt))
 		out_of_memory(e);
 	else if (start_workers(rt, e) == 0)
@@ -371,6 +399,9 @@ void runtime_destroy(struct runtime *rt)
 {
 	if (!rt)
 		return;
+	for (size_t i = 0; i < rt->n_networks; i++)
+		if (rt->networks[i]->fdb_file)
+			fdb_file_freeze(rt->networks[i]->fdb_file);
 	while (rt->n_networks)
 		close_network(rt, rt->networks[rt->n_networks - 1]);
 	timer_remove(rt->ageing);

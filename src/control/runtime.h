@@ -15,6 +15,7 @@
 
 struct event_loop;
 struct fdb;
+struct fdb_file;
 struct lane;
 struct port;
 struct runtime;
@@ -40,6 +41,7 @@ struct runtime_network {
 	size_t n_ports;
 	struct runtime_port **ports;
 	struct fdb *fdb;
+	struct fdb_file *fdb_file; /* NULL: addresses do not outlive the daemon */
 };
 
 struct runtime_options {

@@ -52,10 +52,11 @@ static int find_gid(const char *name, gid_t *gid)
 static int open_vhost(struct runtime *rt, const struct runtime_network *network, const struct port_config *c,
 		      struct port **out, struct runtime_error *e)
 {
-	char path[256], text[sizeof(e->text)] = "";
+	char path[256], journal[304] = "", text[sizeof(e->text)] = "";
 	struct port_vhost_config pc = {
 		.name = c->name,
 		.socket = path,
+		.journal = journal,
 		.client = c->role == SOCKET_CLIENT,
 		.queues = c->queues,
 		.mtu = network->config.mtu,
@@ -70,6 +71,8 @@ static int open_vhost(struct runtime *rt, const struct runtime_network *network,
 		    "%s: the sandbox lets this daemon make sockets in its run directory and in those of "
 		    "its configuration at the start: restart it with --allow-path and that directory",
 		    path);
+	if (rt->state_dir[0])
+		snprintf(journal, sizeof(journal), "%s/%s.rings", rt->state_dir, c->name);
 	if (find_uid(c->socket_owner, &pc.socket_uid))
 		return runtime_fail(e, -EINVAL, "socket_owner", "no user is called '%s'", c->socket_owner);
 	if (find_gid(c->socket_group, &pc.socket_gid))

@@ -13,6 +13,7 @@ struct runtime {
 	struct event_loop *loop;
 	struct runtime_options options;
 	char run_dir[256];
+	char state_dir[264]; /* what the next daemon wants to know; "": nothing is kept */
 	size_t n_networks;
 	struct runtime_network **networks;
 	struct runtime_port *by_idx[SNAPSHOT_PORTS_MAX];

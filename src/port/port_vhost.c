@@ -271,6 +271,7 @@ static int start_backend(struct port_vhost *p, struct event_loop *loop, const st
 			 sizeof(bc.socket) - 1);
 		return -ENAMETOOLONG;
 	}
+	snprintf(bc.journal, sizeof(bc.journal), "%s", config->journal ? config->journal : "");
 	snprintf(p->socket, sizeof(p->socket), "%s", bc.socket);
 	p->backend = vhost_backend_create(loop, &bc, &backend_ops, p, &error, err, err_size);
 	return p->backend ? 0 : error;

@@ -16,12 +16,13 @@ struct vhost_backend;
 
 struct port_vhost_config {
 	const char *name;
-	const char *socket; /* absolute path */
-	bool client;        /* connect to the front-end's socket instead of listening */
-	unsigned queues;    /* pairs, 1..PORT_QUEUES_MAX */
-	unsigned mtu;       /* of the network; offered to the guest */
-	mode_t socket_mode; /* server mode */
-	uid_t socket_uid;   /* (uid_t)-1: leave */
+	const char *socket;  /* absolute path */
+	const char *journal; /* file that the place in packed rings is kept in; NULL or "": none */
+	bool client;         /* connect to the front-end's socket instead of listening */
+	unsigned queues;     /* pairs, 1..PORT_QUEUES_MAX */
+	unsigned mtu;        /* of the network; offered to the guest */
+	mode_t socket_mode;  /* server mode */
+	uid_t socket_uid;    /* (uid_t)-1: leave */
 	gid_t socket_gid;
 };
 

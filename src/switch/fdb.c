@@ -33,6 +33,7 @@ struct fdb {
 	struct fdb_table table;
 	uint32_t (*seen_s)[FDB_WAYS]; /* [buckets] */
 	unsigned n_buckets;
+	bool has_own_buckets;
 	unsigned capacity, port_limit, ageing_s;
 
 	pthread_mutex_t lock cache_aligned;
@@ -72,10 +73,39 @@ static unsigned log2_up(unsigned n)
 	return bits;
 }
 
+static unsigned log2_capacity(unsigned capacity)
+{
+	return log2_up(MIN(MAX(capacity, (unsigned)CAPACITY_MIN), (unsigned)FDB_CAPACITY_MAX));
+}
+
+static unsigned log2_buckets(unsigned capacity)
+{
+	return log2_up((1u << log2_capacity(capacity)) * PLACES_PER_ENTRY / FDB_WAYS);
+}
+
+size_t fdb_storage_size(unsigned capacity)
+{
+	return sizeof(struct fdb_bucket) << log2_buckets(capacity);
+}
+
 struct fdb *fdb_create(unsigned capacity, unsigned port_limit, unsigned ageing_s)
 {
-	unsigned capacity_bits = log2_up(MIN(MAX(capacity, (unsigned)CAPACITY_MIN), (unsigned)FDB_CAPACITY_MAX));
-	unsigned bucket_bits = log2_up((1u << capacity_bits) * PLACES_PER_ENTRY / FDB_WAYS);
+	size_t size = fdb_storage_size(capacity);
+	void *buckets = aligned_alloc(CACHE_LINE, size);
+	struct fdb *fdb = NULL;
+
+	if (buckets)
+		fdb = fdb_create_in(memset(buckets, 0, size), capacity, port_limit, ageing_s);
+	if (fdb)
+		fdb->has_own_buckets = true;
+	else
+		free(buckets);
+	return fdb;
+}
+
+struct fdb *fdb_create_in(void *storage, unsigned capacity, unsigned port_limit, unsigned ageing_s)
+{
+	unsigned capacity_bits = log2_capacity(capacity), bucket_bits = log2_buckets(capacity);
 	size_t n_buckets = 1ul << bucket_bits;
 	struct fdb *fdb = aligned_alloc(CACHE_LINE, sizeof(*fdb));
 
@@ -87,6 +117,7 @@ struct fdb *fdb_create(unsigned capacity, unsigned port_limit, unsigned ageing_s
 		.port_limit = port_limit ? port_limit : 1u << capacity_bits,
 		.ageing_s = ageing_s,
 		.table = {
+			.buckets = storage,
 			.mask = n_buckets - 1,
 			.first_shift = (uint8_t)(64 - bucket_bits),
 			.second_shift = (uint8_t)(64 - 2 * bucket_bits),
@@ -94,14 +125,12 @@ struct fdb *fdb_create(unsigned capacity, unsigned port_limit, unsigned ageing_s
 	};
 	choose_hash(&fdb->table);
 	pthread_mutex_init(&fdb->lock, NULL);
-	fdb->table.buckets = aligned_alloc(CACHE_LINE, n_buckets * sizeof(struct fdb_bucket));
 	fdb->seen_s = calloc(n_buckets, sizeof(*fdb->seen_s));
 	fdb->port_count = calloc(N_PORTS, sizeof(*fdb->port_count));
-	if (!fdb->table.buckets || !fdb->seen_s || !fdb->port_count) {
+	if (!fdb->seen_s || !fdb->port_count) {
 		fdb_destroy(fdb);
 		return NULL;
 	}
-	memset(fdb->table.buckets, 0, n_buckets * sizeof(struct fdb_bucket));
 	return fdb;
 }
 
@@ -110,7 +139,8 @@ void fdb_destroy(struct fdb *fdb)
 	if (!fdb)
 		return;
 	pthread_mutex_destroy(&fdb->lock);
-	free(fdb->table.buckets);
+	if (fdb->has_own_buckets)
+		free(fdb->table.buckets);
 	free(fdb->seen_s);
 	free(fdb->port_count);
 	free(fdb);

@@ -17,6 +17,7 @@
 
 #include <endian.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/barrier.h"
@@ -41,6 +42,11 @@ static always_inline uint64_t fdb_key(const uint8_t mac[6])
  * `ageing_s`: seconds an unused entry lives, 0: forever. NULL: out of memory. */
 struct fdb *fdb_create(unsigned capacity, unsigned port_limit, unsigned ageing_s);
 void fdb_destroy(struct fdb *fdb);
+
+/* The same with the entries in memory of the caller: zeroed, aligned to a cache line, of fdb_storage_size() bytes, an array of
+ * struct fdb_bucket. It outlives the table. An entry is stored whole, so whoever finds the memory can read it. */
+size_t fdb_storage_size(unsigned capacity);
+struct fdb *fdb_create_in(void *storage, unsigned capacity, unsigned port_limit, unsigned ageing_s);
 
 /* Lookup, any worker: the port's index, or FDB_NO_PORT. */
 static inline uint16_t fdb_lookup(const struct fdb *fdb, uint64_t key);

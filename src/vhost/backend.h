@@ -66,7 +66,7 @@ struct vhost_backend_config {
 	mode_t socket_mode;   /* server mode; 0600 */
 	uid_t socket_uid;     /* (uid_t)-1: leave */
 	gid_t socket_gid;
-	char journal[288]; /* file that packed rings outlive the process in (virtio/virtq_journal.h); "": none */
+	char journal[304]; /* file that packed rings outlive the process in (virtio/virtq_journal.h); "": none */
 };
 
 struct vhost_backend_ops {

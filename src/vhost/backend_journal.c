@@ -18,6 +18,8 @@
 
 #include "vhost/backend_internal.h"
 
+/* syscalls control: openat fstat newfstatat fallocate mmap(*,*,!PROT_EXEC) munmap close */
+
 struct header {
 	char magic[8];
 	uint32_t version, record_size, n_records, padding;
