@@ -29,15 +29,34 @@ static bool push_is_possible(const struct push *p, uint16_t size)
 	return pos_is_possible(p->pos, size) && p->id < size && p->n_desc > 0 && p->n_desc <= size;
 }
 
-/* Is the ring the one that the journal was kept for? The driver clears the event area when it sets up a ring anew. */
+/* Is this a ring that was in use before, as far as everything but its descriptors tells? */
 static bool is_about(const struct virtq_journal *j, const struct virtq_config *config, uint64_t ring, uint16_t begun)
 {
-	const struct vring_packed_desc_event *event = config->used;
-	uint32_t wish = read_once((const uint32_t *)(const void *)event);
-
 	return read_once(&j->version) == VIRTQ_JOURNAL_VERSION && read_once(&j->ring) == ring &&
-	       read_once(&j->size) == config->size && read_once(&j->begun) == begun && wish != 0 &&
-	       (wish == read_once(&j->wish[0]) || wish == read_once(&j->wish[1]));
+	       read_once(&j->size) == config->size && read_once(&j->begun) == begun &&
+	       read_once((const uint32_t *)config->used) != 0;
+}
+
+static unsigned marks(const struct vring_packed_desc *desc, uint16_t pos)
+{
+	unsigned flags = le16toh(load_acquire(&desc[pos & VIRTQ_POS_IDX].flags));
+
+	return flags & (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED);
+}
+
+/* Can the driver's and our last steps have left the descriptors so? What was pushed last is used; or available again, and then
+ * everything behind it is available; the next one is not used. `next`: the place behind the last push. */
+static bool looks_used(const struct vring_packed_desc *desc, const struct push *last, uint16_t next)
+{
+	const struct vring_packed_desc *d = &desc[last->pos & VIRTQ_POS_IDX];
+	unsigned last_marks = marks(desc, last->pos), next_marks = marks(desc, next);
+
+	if (next_marks == virtq_pos_used_bits(next))
+		return false;
+	if (last_marks == virtq_pos_used_bits(last->pos))
+		return le16toh(read_once(&d->id)) == last->id;
+	return last_marks == virtq_pos_avail_bits(last->pos ^ VIRTQ_POS_WRAP) &&
+	       next_marks == virtq_pos_avail_bits(next);
 }
 
 static uint16_t used_flags(uint16_t pos, uint32_t len)
@@ -61,9 +80,7 @@ static void finish(struct vring_packed_desc *desc, uint16_t first, const struct 
  * available in the next lap. */
 static bool is_unpublished(const struct vring_packed_desc *desc, uint16_t first)
 {
-	unsigned flags = le16toh(load_acquire(&desc[first & VIRTQ_POS_IDX].flags));
-
-	return (flags & (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)) == virtq_pos_avail_bits(first);
+	return marks(desc, first) == virtq_pos_avail_bits(first);
 }
 
 bool virtq_journal_resume(struct virtq_journal *j, const struct virtq_config *config, uint64_t ring, uint16_t begun,
@@ -83,6 +100,8 @@ bool virtq_journal_resume(struct virtq_journal *j, const struct virtq_config *co
 	*pos = (virtq_pos)virtq_pos_advance(last.pos, last.n_desc, size);
 	if (*pos != published && is_unpublished(config->desc, published))
 		finish(config->desc, published, &last);
+	else if (!looks_used(config->desc, &last, *pos))
+		return false;
 	write_once(&j->published, *pos);
 	virtq_journal_order();
 	write_once(&j->push, 0);
@@ -98,7 +117,7 @@ void virtq_journal_begin(struct virtq_journal *j, const struct virtq_config *con
 	write_once(&j->size, config->size);
 	write_once(&j->ring, ring);
 	virtq_journal_order();
-	virtq_packed_wish(config->used, j, begun, VRING_PACKED_EVENT_FLAG_ENABLE);
+	virtq_packed_wish(config->used, begun, VRING_PACKED_EVENT_FLAG_ENABLE);
 	virtq_journal_order();
 	write_once(&j->version, VIRTQ_JOURNAL_VERSION);
 }

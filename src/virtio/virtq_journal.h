@@ -9,8 +9,9 @@
  *
  * Resuming finishes what was begun: the last push is repeated, and what was pushed is published. No chain is lost or used twice.
  *
- * Whether the journal is about this ring, and not one that was set up anew at the same addresses, shows in the device's event area:
- * only the device writes there, never 0, and a driver that sets up a ring clears it.
+ * Whether the journal is about this ring, and not one that was set up anew at the same addresses, shows in the ring. The driver
+ * clears the device's event area when it sets up a ring, and no device of ours leaves a 0 there. But QEMU writes there as well while
+ * it has no back-end, so the descriptors are asked, too: the last one that was used, and the one to go on from.
  *
  * The journal may lie in memory that a front-end shares (VHOST_USER_SET_INFLIGHT_FD): it is written at all times and read only to
  * resume, each field once, and nothing in it is believed. */
@@ -36,8 +37,7 @@ struct virtq_journal {
 	uint16_t size;       /* of the ring */
 	uint16_t version;    /* written last: VIRTQ_JOURNAL_VERSION, or 0 */
 	uint64_t ring;       /* the front-end's address of the descriptors */
-	uint32_t wish[2];    /* the device's event area: as it is, and as it is about to be */
-	uint64_t padding[4]; /* to a cache line, which belongs to the ring's worker */
+	uint64_t padding[5]; /* to a cache line, which belongs to the ring's worker */
 };
 static_assert(sizeof(struct virtq_journal) == VIRTQ_JOURNAL_SIZE, "part of the format");
 

@@ -160,21 +160,12 @@ void virtq_event_write(struct vring_packed_desc_event *event, virtq_pos pos, uin
 	write_once(event_word(event), htole32(pos | (uint32_t)flags << 16));
 }
 
-/* Never 0, which is what a ring that was set up anew has there: without DESC the place means nothing, so it may be any. */
-void virtq_packed_wish(struct vring_packed_desc_event *event, struct virtq_journal *journal, virtq_pos pos,
-		       uint16_t flags)
+/* Never 0, which is what a ring that was set up anew has there: without DESC the place means nothing, so it may be any (virtq_journal.h). */
+void virtq_packed_wish(struct vring_packed_desc_event *event, virtq_pos pos, uint16_t flags)
 {
 	if (flags == VRING_PACKED_EVENT_FLAG_ENABLE)
 		pos |= VIRTQ_POS_WRAP;
-	if (!journal) {
-		virtq_event_write(event, pos, flags);
-		return;
-	}
-	write_once(&journal->wish[1], htole32(pos | (uint32_t)flags << 16));
-	virtq_journal_order();
 	virtq_event_write(event, pos, flags);
-	virtq_journal_order();
-	write_once(&journal->wish[0], htole32(pos | (uint32_t)flags << 16));
 }
 
 bool virtq_packed_should_notify(struct virtq *vq)
@@ -190,7 +181,7 @@ bool virtq_packed_should_notify(struct virtq *vq)
 
 bool virtq_packed_enable_notify(struct virtq *vq)
 {
-	virtq_packed_wish(vq->device_event, vq->journal, vq->last_avail,
+	virtq_packed_wish(vq->device_event, vq->last_avail,
 			  vq->event_idx ? VRING_PACKED_EVENT_FLAG_DESC : VRING_PACKED_EVENT_FLAG_ENABLE);
 	/* Our wish before the look at the next descriptor: the driver publishes it and then reads the wish. */
 	full_barrier();
@@ -199,5 +190,5 @@ bool virtq_packed_enable_notify(struct virtq *vq)
 
 void virtq_packed_disable_notify(struct virtq *vq)
 {
-	virtq_packed_wish(vq->device_event, vq->journal, vq->last_avail, VRING_PACKED_EVENT_FLAG_DISABLE);
+	virtq_packed_wish(vq->device_event, vq->last_avail, VRING_PACKED_EVENT_FLAG_DISABLE);
 }

@@ -55,9 +55,8 @@ bool virtq_pos_passed(virtq_pos event, virtq_pos now, virtq_pos old, unsigned si
 /* Does an event area, read or written as one word, ask for a notification of that step? */
 bool virtq_event_wants(const struct vring_packed_desc_event *event, virtq_pos now, virtq_pos old, unsigned size);
 void virtq_event_write(struct vring_packed_desc_event *event, virtq_pos pos, uint16_t flags);
-/* The device's, noted in a journal (NULL: there is none). */
-void virtq_packed_wish(struct vring_packed_desc_event *event, struct virtq_journal *journal, virtq_pos pos,
-		       uint16_t flags);
+/* The device's. */
+void virtq_packed_wish(struct vring_packed_desc_event *event, virtq_pos pos, uint16_t flags);
 
 static always_inline unsigned virtq_packed_available(struct virtq *vq, unsigned want)
 {

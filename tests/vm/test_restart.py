@@ -25,7 +25,7 @@ def up(daemon, *ports):
     return all(daemon.port(p)["connected"] for p in ports)
 
 
-@pytest.fixture(params=["split"])
+@pytest.fixture(params=["split", "packed"])
 def net(request, lab):
     class Net:
         pass
