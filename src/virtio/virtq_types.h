@@ -19,7 +19,6 @@ struct dirty_log;
 
 enum {
 	VIRTQ_SIZE_MAX = 32768,
-	VIRTQ_SIZE_MAX_SUPPORTED = 4096,
 	/* Entries of an indirect table. The specification allows as many as the ring has; Linux makes longer ones on short rings.
 	 * Bounds the time that one chain can cost when none of its descriptors has a byte. */
 	VIRTQ_INDIRECT_MAX = 1024,
