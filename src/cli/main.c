@@ -52,6 +52,8 @@ static const struct cli_command commands[] = {
 	  qemu_options, NULL, true, cmd_qemu_args },
 	{ NULL, "libvirt-xml", "PORT", 1, 1, "Print the parts of a libvirt domain that attach it to a port.", NULL,
 	  NULL, true, cmd_libvirt_xml },
+	{ "worker", "stats", "[WORKER]", 0, 1, "Show where the cycles of the threads that move frames go.", NULL, NULL,
+	  true, cmd_worker_stats },
 	{ "config", "get", "", 0, 0, "Print the running configuration.", config_get_options, NULL, true,
 	  cmd_config_get },
 	{ "config", "apply", "FILE", 1, 1, "Make the daemon's configuration what FILE says. -: standard input.", NULL,

@@ -35,7 +35,9 @@ static json_t *networks_json(const struct runtime *rt, bool with_defaults)
 static json_t *config_json(const struct api_context *ctx, bool with_defaults)
 {
 	const struct runtime_options *o = runtime_options(ctx->rt);
-	struct config c = { .workers = o->workers, .poll = o->poll, .busy_poll_us = o->busy_poll_us };
+	struct config c = {
+		.workers = o->workers, .poll = o->poll, .busy_poll_us = o->busy_poll_us, .accounting = o->accounting
+	};
 	json_t *tree;
 
 	api_socket(ctx, c.api_socket, sizeof(c.api_socket));

@@ -65,13 +65,27 @@ void api_get_status(const struct api_request *rq, struct api_reply *rp)
 			     (int)runtime_n_networks(rt), "ports", (int)n_ports, "ports_connected", (int)n_connected));
 }
 
+/* Cycles have no fixed length; what they are good for is comparing stages, and finding the price of a frame. */
+static json_t *account_json(const struct account *a)
+{
+	json_t *stages = json_object();
+
+	for (unsigned i = 0; i < N_ACCOUNT_STAGES; i++)
+		json_object_set_new(stages, account_stage_name(i),
+				    json_pack("{s:I, s:I}", "cycles", (json_int_t)a->cycles[i], "frames",
+					      (json_int_t)a->frames[i]));
+	return json_pack("{s:o, s:I, s:I}", "stages", stages, "notifications", (json_int_t)a->notifications,
+			 "notifications_suppressed", (json_int_t)a->notifications_suppressed);
+}
+
 static json_t *worker_json(const struct runtime_worker_info *w)
 {
-	return json_pack("{s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "idx", (int)w->idx, "tid", w->tid,
-			 "queues", (int)w->lanes, "queues_polled", (int)w->polled, "rounds", (json_int_t)w->rounds,
-			 "empty_polls", (json_int_t)w->empty_polls, "batches", (json_int_t)w->batches, "frames",
-			 (json_int_t)w->frames, "sleeps", (json_int_t)w->sleeps, "wakeups", (json_int_t)w->wakeups,
-			 "cpu_ns", (json_int_t)w->cpu_ns);
+	return json_pack("{s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "idx", (int)w->idx, "tid",
+			 w->tid, "queues", (int)w->lanes, "queues_polled", (int)w->polled, "rounds",
+			 (json_int_t)w->rounds, "empty_polls", (json_int_t)w->empty_polls, "batches",
+			 (json_int_t)w->batches, "frames", (json_int_t)w->frames, "sleeps", (json_int_t)w->sleeps,
+			 "wakeups", (json_int_t)w->wakeups, "cpu_ns", (json_int_t)w->cpu_ns, "account",
+			 account_json(&w->account));
 }
 
 void api_get_workers(const struct api_request *rq, struct api_reply *rp)

@@ -19,6 +19,7 @@ enum { NETWORK_NAME_MAX = 32, CONFIG_PATH_MAX = 108 };
 
 enum port_type { PORT_TYPE_VHOST_USER, PORT_TYPE_TAP, N_PORT_TYPES };
 enum poll_mode { POLL_ADAPTIVE, POLL_ALWAYS, POLL_NEVER, N_POLL_MODES };
+enum accounting { ACCOUNTING_STAGES, ACCOUNTING_NONE, N_ACCOUNTINGS };
 enum socket_role { SOCKET_SERVER, SOCKET_CLIENT, N_SOCKET_ROLES };
 
 struct port_config {
@@ -47,7 +48,8 @@ struct network_config {
 struct config {
 	unsigned workers; /* 1..64, default 1; "auto" is resolved when read */
 	enum poll_mode poll;
-	unsigned busy_poll_us;            /* 0..10000, default 50 */
+	unsigned busy_poll_us; /* 0..10000, default 50 */
+	enum accounting accounting;
 	char api_socket[CONFIG_PATH_MAX]; /* default api.sock */
 	size_t n_networks;
 	struct network_config *networks;
@@ -80,5 +82,6 @@ json_t *port_config_to_json(const struct port_config *c, bool with_defaults);
 
 const char *port_type_name(enum port_type t);
 const char *poll_mode_name(enum poll_mode m);
+const char *accounting_name(enum accounting a);
 
 #endif

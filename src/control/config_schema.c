@@ -19,9 +19,11 @@ enum { WORKERS_MAX = 64, LIST_MAX = 1024 };
 
 static const char *const type_words[] = { "vhost-user", "tap", NULL };
 static const char *const poll_words[] = { "adaptive", "always", "never", NULL };
+static const char *const accounting_words[] = { "stages", "none", NULL };
 static const char *const role_words[] = { "server", "client", NULL };
 static_assert(ARRAY_SIZE(type_words) == N_PORT_TYPES + 1, "one word per enum port_type");
 static_assert(ARRAY_SIZE(poll_words) == N_POLL_MODES + 1, "one word per enum poll_mode");
+static_assert(ARRAY_SIZE(accounting_words) == N_ACCOUNTINGS + 1, "one word per enum accounting");
 static_assert(ARRAY_SIZE(role_words) == N_SOCKET_ROLES + 1, "one word per enum socket_role");
 
 /* `type` stands before the keys that depend on it. */
@@ -80,6 +82,8 @@ static const struct config_key config_keys[] = {
 		  "never: sleep as soon as a queue is empty." },
 	{ "busy_poll_us", KEY_NUMBER, FIELD(config, busy_poll_us), .max = 10000, .fallback = "50",
 	  .help = "Microseconds without a frame after which a worker sleeps." },
+	{ "accounting", KEY_WORD, FIELD(config, accounting), .words = accounting_words, .fallback = "stages",
+	  .help = "stages: workers count the cycles of each stage of their work. none: they do not." },
 	{ "api", KEY_OBJECT, .object = &api_schema, .help = "The REST API." },
 	{ "networks", KEY_LIST, FIELD(config, networks), .count_offset = offsetof(struct config, n_networks),
 	  .max = LIST_MAX, .object = &network_schema, .help = "The networks. Each is a switch of its own." },
@@ -95,6 +99,11 @@ const char *port_type_name(enum port_type t)
 const char *poll_mode_name(enum poll_mode m)
 {
 	return poll_words[m];
+}
+
+const char *accounting_name(enum accounting a)
+{
+	return accounting_words[a];
 }
 
 const struct config_key *config_key_find(const struct config_object *o, const char *name)

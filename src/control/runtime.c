@@ -108,6 +108,7 @@ void runtime_worker_info(const struct runtime *rt, unsigned idx, struct runtime_
 		.sleeps = w.stats.sleeps,
 		.wakeups = w.stats.wakeups,
 		.cpu_ns = w.cpu_ns,
+		.account = w.account,
 	};
 }
 
@@ -347,6 +348,7 @@ static int start_workers(struct runtime *rt, struct runtime_error *e)
 	struct worker_options o = {
 		.poll = modes[rt->options.poll],
 		.busy_poll_us = rt->options.busy_poll_us,
+		.account = rt->options.accounting == ACCOUNTING_STAGES,
 		.published = &rt->published,
 		.started = rt->options.worker_started,
 	};

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/account.h"
 #include "control/config.h"
 
 struct event_loop;
@@ -49,6 +50,7 @@ struct runtime_options {
 	unsigned workers;
 	enum poll_mode poll;
 	unsigned busy_poll_us;
+	enum accounting accounting;
 	void (*worker_started)(void); /* called by each worker thread before all else; NULL: nothing */
 };
 
@@ -88,7 +90,8 @@ struct runtime_worker_info {
 	int tid;
 	unsigned lanes, polled; /* assigned, and polled at this moment (the others sleep) */
 	uint64_t rounds, empty_polls, batches, frames, sleeps, wakeups;
-	uint64_t cpu_ns; /* of the thread */
+	uint64_t cpu_ns;        /* of the thread */
+	struct account account; /* zeroes when none is kept */
 };
 unsigned runtime_n_workers(const struct runtime *rt);
 void runtime_worker_info(const struct runtime *rt, unsigned idx, struct runtime_worker_info *info);

@@ -142,6 +142,10 @@ static int check_fixed(const struct runtime *rt, const struct config *c, struct 
 		return runtime_fail(e, -EBUSY, "busy_poll_us",
 				    "is %u, the running daemon has %u: restart it to change this", c->busy_poll_us,
 				    o->busy_poll_us);
+	if (c->accounting != o->accounting)
+		return runtime_fail(e, -EBUSY, "accounting",
+				    "is %s, the running daemon has %s: restart it to change this",
+				    accounting_name(c->accounting), accounting_name(o->accounting));
 	return 0;
 }
 

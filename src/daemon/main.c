@@ -160,6 +160,7 @@ static int start_runtime(struct daemon *d)
 		.workers = d->config.workers,
 		.poll = d->config.poll,
 		.busy_poll_us = d->config.busy_poll_us,
+		.accounting = d->config.accounting,
 		.worker_started = sandbox_enter_worker,
 	};
 	struct runtime_error e = { 0 };

@@ -11,6 +11,7 @@
 #include <linux/tcp.h>
 #include <linux/udp.h>
 
+#include "base/account.h"
 #include "packet/csum.h"
 #include "packet/offload_fit.h"
 #include "port/port_tap_priv.h"
@@ -119,6 +120,18 @@ static enum drop_reason write_fitted(struct port_tap *p, struct tap_queue *q, st
 	return DROP_NONE;
 }
 
+static enum drop_reason write_one(struct port_tap *p, struct tap_queue *q, struct port_counters *c, struct frame *f)
+{
+	enum drop_reason reason;
+
+	if (likely(offload_passes(f, p->caps)))
+		return write_frame(p, q, f);
+	account_lap(ACCOUNT_COPY, 0);
+	reason = write_fitted(p, q, c, f);
+	account_lap(ACCOUNT_FIT, 1);
+	return reason;
+}
+
 unsigned port_tap_tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n)
 {
 	struct port_tap *p = port_tap_of(port);
@@ -134,8 +147,7 @@ unsigned port_tap_tx(struct port *port, unsigned queue, struct frame *const *fra
 		return 0;
 	for (i = 0; i < n; i++) {
 		struct frame *f = frames[i];
-		enum drop_reason reason =
-		    likely(offload_passes(f, p->caps)) ? write_frame(p, q, f) : write_fitted(p, q, c, f);
+		enum drop_reason reason = write_one(p, q, c, f);
 
 		if (reason == DROP_RING_FULL)
 			break;
@@ -144,6 +156,7 @@ unsigned port_tap_tx(struct port *port, unsigned queue, struct frame *const *fra
 		else
 			port_count_drop(c, reason, 1);
 	}
+	account_lap(ACCOUNT_COPY, i);
 	gate_leave(&q->tx_gate);
 	return i;
 }

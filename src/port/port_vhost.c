@@ -15,6 +15,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/event_loop.h"
 #include "base/log.h"
 #include "port/port_vhost_priv.h"
@@ -153,10 +154,14 @@ static noinline_cold void kick_log(const struct virtq *vq)
 
 void port_vhost_publish(struct vhost_ring *r, struct port_counters *counters)
 {
+	bool notify;
+
 	virtq_publish(&r->vq);
 	if (unlikely(r->vq.buffer_log || r->vq.ring_log))
 		kick_log(&r->vq);
-	if (r->call_fd < 0 || !virtq_should_notify(&r->vq))
+	notify = r->call_fd >= 0 && virtq_should_notify(&r->vq);
+	account_notification(notify);
+	if (!notify)
 		return;
 	vhost_eventfd_signal(r->call_fd);
 	counter_add(&counters->notifications, 1);

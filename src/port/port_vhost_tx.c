@@ -5,6 +5,7 @@
  * first and given back unused when the ring runs out, so that a frame is in the ring whole or not at all. */
 #include <string.h>
 
+#include "base/account.h"
 #include "base/barrier.h"
 #include "packet/csum.h"
 #include "packet/offload_fit.h"
@@ -199,8 +200,12 @@ static enum taken put(struct port_vhost *p, struct virtq *vq, struct port_counte
 {
 	enum taken t;
 
-	if (unlikely(!offload_passes(f, p->caps)))
-		return put_fitted(p, vq, c, tally, f);
+	if (unlikely(!offload_passes(f, p->caps))) {
+		account_lap(ACCOUNT_COPY, 0);
+		t = put_fitted(p, vq, c, tally, f);
+		account_lap(ACCOUNT_FIT, 1);
+		return t;
+	}
 	t = put_frame(p, vq, f);
 	if (likely(t == TAKEN))
 		port_tally_frame(tally, f);
@@ -244,9 +249,11 @@ unsigned port_vhost_tx(struct port *port, unsigned queue, struct frame *const *f
 			break;
 		}
 	}
+	account_lap(ACCOUNT_COPY, i);
 	port_count(c, &tally);
 	if (likely(!r->broken))
 		port_vhost_publish(r, c);
+	account_lap(ACCOUNT_PUBLISH, 0);
 	if (unlikely(r->vq.error && !r->broken))
 		port_vhost_ring_broken(p, r);
 	gate_leave(&r->gate);

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "base/account.h"
 #include "base/barrier.h"
 #include "base/clock.h"
 #include "switch/fdb.h"
@@ -254,6 +255,7 @@ void forward_batch(const struct snapshot *s, struct port *from, unsigned queue, 
 		return;
 	prefetch_table(&l, b);
 	unicast = decide_batch(&l, &from->queues[queue].rx, b, &group);
+	account_lap(ACCOUNT_LOOKUP, b->n);
 	if (group)
 		flood(s, at, queue, b, group);
 	b->waiting = send_unicast(s, queue, b, unicast);

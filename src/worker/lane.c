@@ -2,6 +2,7 @@
 /* lane.c - One look at one queue: take in, forward, give back. */
 #include "worker/lane.h"
 
+#include "base/account.h"
 #include "base/counter.h"
 #include "packet/batch.h"
 #include "port/port.h"
@@ -59,16 +60,24 @@ enum lane_result lane_turn(struct lane *lane, struct lane_context *ctx)
 	struct port *port = lane->port;
 	unsigned n;
 
-	if (unlikely(lane->held))
-		return retry(lane, ctx);
+	if (unlikely(lane->held)) {
+		enum lane_result result = retry(lane, ctx);
+
+		account_lap(ACCOUNT_RETRY, 0);
+		return result;
+	}
 	n = port->ops->rx(port, lane->queue, ctx->batch);
-	if (n == 0)
+	if (n == 0) {
+		account_lap(ACCOUNT_POLL, 1);
 		return LANE_EMPTY;
+	}
+	account_lap(ACCOUNT_RX, n);
 	counter_add(&ctx->stats->batches, 1);
 	counter_add(&ctx->stats->frames, n);
 	forward_batch(ctx->snapshot, port, lane->queue, ctx->batch, ctx->now_ns);
 	if (unlikely(ctx->batch->waiting) && hold(lane, ctx))
 		return LANE_WAITING;
 	port->ops->rx_done(port, lane->queue, ctx->batch);
+	account_lap(ACCOUNT_PUBLISH, n);
 	return LANE_BUSY;
 }

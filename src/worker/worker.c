@@ -58,6 +58,7 @@ struct worker {
 	bool lacks_pwait2;
 	bool stopping;
 	struct worker_stats stats;
+	struct account account;
 
 	/* Shared with control. */
 	struct request *request;
@@ -162,11 +163,15 @@ static void wait_events(struct worker *w, int64_t timeout_ns)
 	struct epoll_event events[EVENTS];
 	int n;
 
-	if (timeout_ns)
+	if (timeout_ns) {
+		account_lap(ACCOUNT_OTHER, 0);
 		urcu_qsbr_thread_offline();
+	}
 	n = wait_ns(w, events, timeout_ns);
-	if (timeout_ns)
+	if (timeout_ns) {
 		urcu_qsbr_thread_online();
+		account_skip();
+	}
 	w->ctx.now_ns = clock_ns();
 	w->events_checked_ns = w->ctx.now_ns;
 	for (int i = 0; i < n; i++) {
@@ -203,6 +208,8 @@ static void *thread_main(void *arg)
 		w->options.started();
 	w->tid = gettid();
 	pthread_getcpuclockid(pthread_self(), &w->cpu_clock);
+	if (w->options.account)
+		account_open(&w->account);
 	urcu_qsbr_register_thread();
 	sem_post(&w->started);
 	while (!w->stopping) {
@@ -211,6 +218,7 @@ static void *thread_main(void *arg)
 		w->ctx.now_ns = clock_ns();
 		w->ctx.snapshot = load_acquire(w->options.published); /* pairs with runtime_publish() */
 		take_request(w);
+		account_lap(ACCOUNT_OTHER, 0);
 		result = turn(w);
 		counter_add(&w->stats.rounds, 1);
 		tsan_release(w->options.published);
@@ -491,4 +499,5 @@ void worker_get_info(const struct worker *w, struct worker_info *info)
 	info->stats.frames = read_once(&w->stats.frames);
 	info->stats.sleeps = read_once(&w->stats.sleeps);
 	info->stats.wakeups = read_once(&w->stats.wakeups);
+	account_read(&w->account, &info->account);
 }

@@ -11,7 +11,10 @@
 #ifndef RINGWAY_WORKER_WORKER_H
 #define RINGWAY_WORKER_WORKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "base/account.h"
 
 struct lane;
 struct port;
@@ -28,6 +31,7 @@ struct worker_options {
 	unsigned idx; /* for its name and for people */
 	enum worker_poll poll;
 	unsigned busy_poll_us;
+	bool account;                      /* keep an account of its cycles, by stage */
 	struct snapshot *const *published; /* where control publishes; read with load_acquire() */
 	void (*started)(void);             /* called by the thread before all else; NULL: nothing */
 };
@@ -57,6 +61,7 @@ struct worker_info {
 	unsigned n_lanes, n_polled;
 	uint64_t cpu_ns; /* of the thread */
 	struct worker_stats stats;
+	struct account account; /* zeroes without one */
 };
 void worker_get_info(const struct worker *w, struct worker_info *info);
 

@@ -45,7 +45,7 @@ def failure(daemon, *argv):
 
 
 VERBS = ["status", "network list", "network show", "network add", "network del", "port list", "port show", "port add",
-         "port del", "fdb", "stats", "qemu-args", "libvirt-xml", "config get", "config apply", "config check"]
+         "port del", "fdb", "stats", "worker stats", "qemu-args", "libvirt-xml", "config get", "config apply", "config check"]
 
 
 # Without a daemon
@@ -255,3 +255,23 @@ def test_qemu_takes_the_arguments(lab, daemon):
     eventually(lambda: daemon.port("vm1")["connected"] and daemon.port("vm3")["connected"], timeout=30,
                what="QEMU attaches to both ports")
     assert args.split() == daemon.cli("qemu-args", "vm1", "vm3", "--memory", "64M")
+
+
+def test_worker_stats(daemon):
+    out = human(daemon, "worker", "stats")
+    assert re.match(r"Worker 0: thread \d+, ", out)
+    assert "looking at queues without frames" in out
+    assert "there is no worker 1" in failure(daemon, "worker", "stats", "1")
+    worker, = daemon.cli("worker", "stats", "0")
+    stages = worker["account"]["stages"]
+    assert list(stages) == ["poll", "rx", "lookup", "fit", "copy", "publish", "retry", "other"]
+    assert stages["poll"]["cycles"] > 0 and stages["poll"]["frames"] == worker["empty_polls"]
+    assert stages["rx"]["frames"] == worker["frames"] == 0
+
+
+def test_accounting_can_be_left_out(lab):
+    daemon = lab.network(["vm1"], top={"accounting": "none"})
+    assert "No account of cycles is kept." in human(daemon, "worker", "stats")
+    worker, = daemon.cli("worker", "stats")
+    assert {s["cycles"] for s in worker["account"]["stages"].values()} == {0}
+    assert worker["empty_polls"] > 0

@@ -165,7 +165,8 @@ static void test_unknown_keys(void **state)
 		{ "poll: never\nworker: 2", "f:2: worker: is not a known key, the nearest one is: workers" },
 		{ "busy_pol: 2", "f:1: busy_pol: is not a known key, the nearest one is: busy_poll_us" },
 		{ "Networks: []", "f:1: Networks: is not a known key, the nearest one is: networks" },
-		{ "vlan: 1", "f:1: vlan: is not a known key, allowed: workers, poll, busy_poll_us, api, networks" },
+		{ "vlan: 1",
+		  "f:1: vlan: is not a known key, allowed: workers, poll, busy_poll_us, accounting, api, networks" },
 		{ "api: {sokcet: x}", "f:1: api.sokcet: is not a known key, the nearest one is: socket" },
 		{ "networks:\n- name: a\n  mut: 1500\n",
 		  "f:3: networks[0].mut: is not a known key, the nearest one is: mtu" },
@@ -174,8 +175,9 @@ static void test_unknown_keys(void **state)
 		{ PORT("name: a, type: tap, socket-mode: 2"),
 		  "f:4: networks[0].ports[0].socket-mode: is not a known key, the nearest one is: socket_mode" },
 		{ "\"\\e[31m\": 1",
-		  "f:1: ?[31m: is not a known key, allowed: workers, poll, busy_poll_us, api, networks" },
-		{ "? ''\n: 1", "f:1: is not a known key, allowed: workers, poll, busy_poll_us, api, networks" },
+		  "f:1: ?[31m: is not a known key, allowed: workers, poll, busy_poll_us, accounting, api, networks" },
+		{ "? ''\n: 1",
+		  "f:1: is not a known key, allowed: workers, poll, busy_poll_us, accounting, api, networks" },
 	};
 
 	(void)state;
