@@ -265,6 +265,7 @@ static int call_timers(struct event_loop *loop)
 	struct timer *t;
 	int n = 0;
 
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): timer_call() takes it out of the list before it frees it */
 	while ((t = TAILQ_FIRST(&loop->timers)) && t->due_ns <= now_ns && t->seq < first_new_seq) {
 		timer_call(t, now_ns);
 		n++;

@@ -97,14 +97,14 @@ static void explain_open(int error, char *err, size_t err_size)
 /* Queues */
 
 /* Open one queue. The kernel's negative errno from `attach`ing it, or from opening with *opened == false. */
-static int open_queue(const char *ifname, short flags, struct ifreq *ifr, bool *opened)
+static int open_queue(const char *ifname, int flags, struct ifreq *ifr, bool *opened)
 {
 	int error, fd = open(TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	*opened = fd >= 0;
 	if (fd < 0)
 		return -errno;
-	*ifr = (struct ifreq){ .ifr_flags = flags };
+	*ifr = (struct ifreq){ .ifr_flags = (short)flags };
 	snprintf(ifr->ifr_name, sizeof(ifr->ifr_name), "%s", ifname);
 	if (ioctl(fd, TUNSETIFF, ifr) == 0)
 		return fd;
@@ -118,7 +118,7 @@ static int open_queue(const char *ifname, short flags, struct ifreq *ifr, bool *
 static int open_first_queue(const struct port_tap_config *config, struct tap_device *dev, bool *multi, char *err,
 			    size_t err_size)
 {
-	const short base = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	const int base = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 	struct ifreq ifr;
 	bool opened;
 	int fd;

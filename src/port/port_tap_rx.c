@@ -15,7 +15,7 @@
 enum { PAYLOAD_MAX = FRAME_LEN_MAX - FRAME_HEAD_FIRST };
 
 /* Fill in frames[i] of `len` bytes; what is behind its head lies at `payload`. */
-static void add_frame(struct batch *b, const struct vnet_hdr *hdr, uint32_t len, uint8_t *payload)
+static void add_frame(struct batch *b, const struct vnet_hdr *hdr, uint32_t len, void *payload)
 {
 	struct frame *f = &b->frames[b->n];
 	struct iovec *iov = &b->iov[b->n_iov];

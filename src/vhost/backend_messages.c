@@ -153,7 +153,7 @@ static int check_state(struct vhost_backend *b, const struct message *m, const s
 {
 	if ((m->when & FEATURES_KNOWN) && !b->has_features)
 		return vhost_backend_reason(b, -EPROTO, "came before SET_FEATURES");
-	if ((m->when & RING_STOPPED) && r->vq.running)
+	if ((m->when & RING_STOPPED) && r && r->vq.running)
 		return vhost_backend_reason(b, -EPROTO, "ring %u is running", vhost_ring_index(b, r));
 	return 0;
 }
@@ -166,7 +166,7 @@ static int handle(struct vhost_backend *b, const struct message *m, struct vhost
 
 	if (m->parks == PARKS_ALL)
 		vhost_backend_park(b);
-	else if (m->parks == PARKS_RING)
+	else if (m->parks == PARKS_RING && r)
 		gate_park(&r->gate);
 	err = m->handler(b, &b->socket.msg.payload, r);
 	if (b->features_changed)
@@ -174,7 +174,7 @@ static int handle(struct vhost_backend *b, const struct message *m, struct vhost
 	b->features_changed = false;
 	if (m->parks == PARKS_ALL)
 		vhost_backend_unpark(b);
-	else if (m->parks == PARKS_RING)
+	else if (m->parks == PARKS_RING && r)
 		gate_unpark(&r->gate);
 	vhost_backend_report_changes(b);
 	return err;

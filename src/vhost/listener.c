@@ -68,18 +68,18 @@ static int set_permissions(struct vhost_listener *l, mode_t mode, uid_t uid, gid
 {
 	int fd = open(l->addr.sun_path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	char proc_path[32];
-	struct stat st;
-	int err = 0;
+	struct stat st = { 0 };
+	bool done;
+	int err;
 
 	if (fd < 0)
 		return -errno;
 	snprintf(proc_path, sizeof(proc_path), "/proc/self/fd/%d", fd);
-	if (fstat(fd, &st) < 0 || (!S_ISSOCK(st.st_mode) && (errno = EEXIST)))
-		err = -errno;
-	else if ((uid != (uid_t)-1 || gid != (gid_t)-1) && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
-		err = -errno;
-	else if ((st.st_mode & 07777) != mode && chmod(proc_path, mode) < 0)
-		err = -errno;
+	errno = EEXIST; /* when it is no socket */
+	done = fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	       ((uid == (uid_t)-1 && gid == (gid_t)-1) || fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0) &&
+	       ((st.st_mode & 07777) == mode || chmod(proc_path, mode) == 0);
+	err = done ? 0 : -errno;
 	close(fd);
 	l->dev = st.st_dev;
 	l->ino = st.st_ino;
