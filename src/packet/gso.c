@@ -104,7 +104,7 @@ static int plan(struct offload_fit *fit, const struct frame *f, const struct par
 	fit->hdr_len = (uint16_t)fit->payload_off;
 	payload_len = f->len - fit->payload_off;
 	/* Linux drops what needs no cut although gso_size promised one, and so do we. */
-	if (fit->mss == 0 || payload_len <= fit->mss)
+	if (fit->mss == 0 || payload_len <= f->offload.gso_size)
 		return -DROP_BAD_OFFLOAD;
 	fit->n_segs = (payload_len + fit->mss - 1) / fit->mss;
 	return fit->n_segs > FIT_SEGMENTS_MAX ? -DROP_UNSUPPORTED : 0;
