@@ -25,11 +25,6 @@
 #include "packet/proto/bytes.h"
 #include "tap_fixture.h"
 
-#ifndef TUN_F_USO4 /* since Linux 6.2 */
-#define TUN_F_USO4 0x20
-#define TUN_F_USO6 0x40
-#endif
-
 enum {
 	OUT_QUEUE_FRAMES = 70000, /* one frame may be cut into single bytes */
 	MARKER_PATIENCE_MS = 5000,
@@ -97,7 +92,7 @@ static void hold_trains(const char *ifname, unsigned ns)
 
 void kernel_path_open(struct kernel_path *k, enum kernel_direction direction)
 {
-	const unsigned all = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_USO4 | TUN_F_USO6;
+	const unsigned all = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 	bool merges = direction == KERNEL_MERGES;
 
 	k->n_markers = 0;

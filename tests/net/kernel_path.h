@@ -21,7 +21,7 @@ struct kernel_path {
 
 enum kernel_direction {
 	KERNEL_CUTS,   /* kout takes nothing */
-	KERNEL_MERGES, /* kin coalesces, kout takes everything */
+	KERNEL_MERGES, /* kin coalesces, kout takes TCP of any size */
 };
 
 /* In the caller's namespace, which has no device of these names. Leaves the program with EXIT_SKIP when tc or what it needs of the
