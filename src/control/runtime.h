@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/account.h"
+#include "base/log.h"
 #include "control/config.h"
 
 struct event_loop;
@@ -33,7 +34,8 @@ struct runtime_port {
 	struct runtime_lane lanes[PORT_QUEUES_MAX];
 	struct port_config config;
 	struct runtime_network *network;
-	uint64_t created_ns; /* CLOCK_MONOTONIC */
+	uint64_t created_ns;        /* CLOCK_MONOTONIC */
+	struct log_limit log_limit; /* of its changes of state, which a front-end causes */
 };
 
 struct runtime_network {

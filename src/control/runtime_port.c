@@ -142,10 +142,11 @@ static void on_lane_changed(struct port *port, unsigned queue, int wake_fd)
 
 static void on_state_changed(struct port *port)
 {
+	struct runtime_port *rp = port->owner;
 	char text[256];
 
 	port->ops->status(port, text, sizeof(text));
-	log_info("port %s: %s", port->name, text);
+	log_limited(&rp->log_limit, 10, LOG_LEVEL_INFO, "port %s: %s", port->name, text);
 }
 
 int runtime_add_lanes(struct runtime *rt, struct runtime_port *rp)

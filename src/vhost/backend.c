@@ -186,14 +186,16 @@ static void socket_readable(void *arg, int fd, uint32_t events)
 		end_connection(b, err);
 }
 
-static void log_peer(const struct vhost_backend *b, int fd)
+/* syscalls control: getsockopt */
+static void log_peer(struct vhost_backend *b, int fd)
 {
 	struct ucred cred = { .pid = 0 };
 	socklen_t len = sizeof(cred);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		cred.pid = 0;
-	log_info("%s: front-end has connected (process %d)", b->config.socket, (int)cred.pid);
+	log_limited(&b->log_limit, 10, LOG_LEVEL_INFO, "%s: front-end has connected (process %d)", b->config.socket,
+		    (int)cred.pid);
 }
 
 /* Takes over `fd`. */
