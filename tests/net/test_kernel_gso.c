@@ -28,7 +28,7 @@
 #include "to_wire.h"
 #include "wire_check.h"
 
-enum { ROUNDS = 1500, FRAG_ID_OFF = 4, FRAG_ID_LEN = 4 };
+enum { ROUNDS = 1000, FRAG_ID_OFF = 4, FRAG_ID_LEN = 4 };
 
 static uint64_t base_seed;
 static unsigned n_rounds = ROUNDS;
