@@ -32,7 +32,7 @@ int runtime_publish(struct runtime *rt)
 	}
 	store_release(&rt->published, new); /* what it says before the pointer to it */
 	urcu_qsbr_synchronize_rcu();        /* every worker has ended the turn in which it may have used the old one */
-	tsan_acquire(&rt->published);
+	tsan_acquire(old);
 	snapshot_destroy(old);
 	return 0;
 }

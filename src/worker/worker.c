@@ -221,7 +221,7 @@ static void *thread_main(void *arg)
 		account_lap(ACCOUNT_OTHER, 0);
 		result = turn(w);
 		counter_add(&w->stats.rounds, 1);
-		tsan_release(w->options.published);
+		tsan_release(w->ctx.snapshot);
 		urcu_qsbr_quiescent_state();
 		if (!w->stopping) /* nobody would wake it again */
 			rest(w, result);
