@@ -46,10 +46,31 @@ void rig_start(struct rig *rig, unsigned workers, enum poll_mode poll, unsigned 
 	}
 }
 
+/* What a daemon keeps for the next one: files in state/. Sockets are gone by then, or the folder is not empty. */
+static void remove_state(const struct rig *rig)
+{
+	char path[400];
+	struct dirent *e;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/state", rig->dir);
+	dir = opendir(path);
+	while (dir && (e = readdir(dir))) {
+		snprintf(path, sizeof(path), "%s/state/%s", rig->dir, e->d_name);
+		unlink(path);
+	}
+	if (!dir)
+		return;
+	closedir(dir);
+	snprintf(path, sizeof(path), "%s/state", rig->dir);
+	assert_int_equal(rmdir(path), 0);
+}
+
 void rig_stop(struct rig *rig)
 {
 	runtime_destroy(rig->rt);
 	event_loop_destroy(rig->loop);
+	remove_state(rig);
 	assert_int_equal(rmdir(rig->dir), 0);
 }
 
