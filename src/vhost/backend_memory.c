@@ -81,9 +81,14 @@ VHOST_HANDLER(vhost_handle_get_max_mem_slots)
 
 VHOST_HANDLER(vhost_handle_add_mem_reg)
 {
-	int err = add_region(b, &p->mem_reg.region, 0);
+	const struct vhost_user_region *reg = &p->mem_reg.region;
+	int err;
 
 	(void)r;
+	/* QEMU 7.2 says this, and REM_MEM_REG, once for every queue pair. */
+	if (guest_mem_add_again(&b->mem, reg->guest_addr, reg->user_addr, reg->size) == 0)
+		return 0;
+	err = add_region(b, reg, 0);
 	if (err == 0)
 		remap_rings(b);
 	return err;

@@ -3,6 +3,7 @@
 #include "virtio/guest_mem.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -163,19 +164,42 @@ int guest_mem_add_host(struct guest_mem *m, uint64_t guest_addr, uint64_t user_a
 	return 0;
 }
 
+/* The region with exactly this position, or NULL. */
+static struct guest_region *region_at(struct guest_mem *m, uint64_t guest_addr, uint64_t user_addr, uint64_t size)
+{
+	unsigned pos = regions_up_to(m, guest_addr);
+	struct guest_region *r;
+
+	if (pos == 0)
+		return NULL;
+	r = &m->regions[pos - 1];
+	return r->guest_addr == guest_addr && r->user_addr == user_addr && r->size == size ? r : NULL;
+}
+
+int guest_mem_add_again(struct guest_mem *m, uint64_t guest_addr, uint64_t user_addr, uint64_t size)
+{
+	struct guest_region *r = region_at(m, guest_addr, user_addr, size);
+
+	if (!r || r->n_more == UINT_MAX)
+		return -ENOENT;
+	r->n_more++;
+	return 0;
+}
+
 int guest_mem_remove(struct guest_mem *m, uint64_t guest_addr, uint64_t user_addr, uint64_t size)
 {
-	for (unsigned i = 0; i < m->n; i++) {
-		struct guest_region *r = &m->regions[i];
+	struct guest_region *r = region_at(m, guest_addr, user_addr, size);
 
-		if (r->guest_addr != guest_addr || r->user_addr != user_addr || r->size != size)
-			continue;
-		guest_region_unmap(r);
-		m->n--;
-		memmove(r, r + 1, (m->n - i) * sizeof(*r));
+	if (!r)
+		return -ENOENT;
+	if (r->n_more) {
+		r->n_more--;
 		return 0;
 	}
-	return -ENOENT;
+	guest_region_unmap(r);
+	m->n--;
+	memmove(r, r + 1, (size_t)(m->regions + m->n - r) * sizeof(*r));
+	return 0;
 }
 
 void *guest_mem_user_to_host(const struct guest_mem *m, uint64_t user_addr, uint64_t size)

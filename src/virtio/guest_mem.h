@@ -28,6 +28,7 @@ struct guest_region {
 	size_t map_size;
 	uint64_t file_offset;
 	int lost_handle; /* lost_memory.h; < 0: not registered */
+	unsigned n_more; /* how often it was added again */
 };
 
 struct guest_mem {
@@ -53,6 +54,8 @@ int guest_mem_add_fd(struct guest_mem *m, uint64_t guest_addr, uint64_t user_add
 		     uint64_t offset);
 /* For tests and the front-end side: a region that is ours already; not unmapped. */
 int guest_mem_add_host(struct guest_mem *m, uint64_t guest_addr, uint64_t user_addr, uint64_t size, void *host);
+/* A region that is there already, with exactly this position: it has to be removed once more. -ENOENT when there is none. */
+int guest_mem_add_again(struct guest_mem *m, uint64_t guest_addr, uint64_t user_addr, uint64_t size);
 /* Remove the region with exactly this position; -ENOENT when there is none. */
 int guest_mem_remove(struct guest_mem *m, uint64_t guest_addr, uint64_t user_addr, uint64_t size);
 void guest_mem_clear(struct guest_mem *m);

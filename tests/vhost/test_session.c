@@ -276,6 +276,28 @@ static void test_position_survives_memory_changes(void **state)
 	rig_run(rig);
 }
 
+/* QEMU 7.2 with two queue pairs adds every region twice, and takes it away twice. */
+static void test_region_may_be_added_again(void **state)
+{
+	struct vhost_user_mem_reg reg = { 0, peer_table().regions[0] };
+	struct rig *rig = *state;
+	struct vhost_ring *r = vhost_backend_ring(rig->b, 0);
+	struct peer p;
+
+	peer_init(&p);
+	peer_start(rig, &p);
+	assert_int_equal(peer_ask(rig, &p, VHOST_USER_ADD_MEM_REG, &reg, sizeof(reg), &p.mem_fd, 1), 0);
+	assert_int_equal(count_peer_maps(), 2);
+	assert_int_equal(peer_ask(rig, &p, VHOST_USER_REM_MEM_REG, &reg, sizeof(reg), &p.mem_fd, 1), 0);
+	assert_ring_maps(rig, &p, 0);
+	assert_int_equal(peer_ask(rig, &p, VHOST_USER_REM_MEM_REG, &reg, sizeof(reg), &p.mem_fd, 1), 0);
+	assert_int_equal(count_peer_maps(), 1);
+	assert_false(vhost_ring_is_usable(r));
+	assert_int_not_equal(peer_ask(rig, &p, VHOST_USER_REM_MEM_REG, &reg, sizeof(reg), &p.mem_fd, 1), 0);
+	peer_deinit(&p);
+	rig_run(rig);
+}
+
 static void test_reset_device_keeps_memory(void **state)
 {
 	struct rig *rig = *state;
@@ -575,6 +597,7 @@ int main(void)
 		T(test_session_without_protocol_features),
 		T(test_ring_states),
 		T(test_position_survives_memory_changes),
+		T(test_region_may_be_added_again),
 		T(test_reset_device_keeps_memory),
 		T(test_reset_owner_stops_rings),
 		T(test_announcement),
