@@ -83,9 +83,11 @@ class Job:
 
 
 class Guest:
-    def __init__(self, name, nics, directory, cpus=1, extra_args=()):
+    """`attach_args`: arguments for QEMU that give memory and network cards, in place of ours; `extra_args`: more of them."""
+
+    def __init__(self, name, nics, directory, cpus=1, attach_args=(), extra_args=()):
         self.name, self.nics, self.dir = name, nics, pathlib.Path(directory)
-        self.cpus, self.extra_args = cpus, list(extra_args)
+        self.cpus, self.attach_args, self.extra_args = cpus, list(attach_args), list(extra_args)
         self.process = None
         self.jobs = {}
         self.ids = itertools.count(1)
@@ -114,13 +116,16 @@ class Guest:
         # Not "max" under TCG: a kernel that is told of fast string instructions copies with them, one emulated byte at a time.
         argv = [
             "qemu-system-x86_64", "-accel", accel, "-cpu", "host" if accel == "kvm" else "qemu64", "-smp", str(self.cpus),
-            "-m", str(MEMORY_MB), "-object", f"memory-backend-memfd,id=mem,size={MEMORY_MB}M,share=on",
-            "-machine", "pc,memory-backend=mem", "-nodefaults", "-no-user-config", "-display", "none",
+            "-machine", "pc", "-nodefaults", "-no-user-config", "-display", "none",
             "-kernel", GUEST_DIR / "vmlinuz", "-initrd", GUEST_DIR / "initramfs", "-append", KERNEL_ARGS,
             "-serial", f"file:{self.console_path}",
             "-chardev", f"socket,id=agent,fd={agent_fd}", "-serial", "chardev:agent",
             "-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control",
         ]
+        if self.attach_args:
+            return argv + self.attach_args
+        argv += ["-m", str(MEMORY_MB), "-object", f"memory-backend-memfd,id=mem,size={MEMORY_MB}M,share=on",
+                 "-machine", "memory-backend=mem"]
         for i, nic in enumerate(self.nics):
             argv += nic.qemu_args(i)
         return argv + self.extra_args
