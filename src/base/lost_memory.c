@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/barrier.h"
@@ -38,16 +39,18 @@ static struct range *find(const uint8_t *addr)
 	return NULL;
 }
 
-/* Two threads may fault in the same range at once: the second mapping replaces the first, zeroes by zeroes. */
+/* Two threads may fault in the same range at once: the second mapping replaces the first, zeroes by zeroes. Whoever finds zeroes
+ * has to find the mark as well, so that comes first. A bare system call, because ThreadSanitizer takes mmap(2) for a write to all
+ * of the range. */
 static bool replace(struct range *r)
 {
 	static const uint64_t one = 1;
-	void *p = mmap(r->base, r->size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+	bool first = !__atomic_exchange_n(&r->lost, true, __ATOMIC_ACQ_REL);
 
-	if (p == MAP_FAILED)
+	if (syscall(SYS_mmap, r->base, r->size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) < 0)
 		return false;
-	if (!__atomic_exchange_n(&r->lost, true, __ATOMIC_ACQ_REL) && r->fd >= 0 && write(r->fd, &one, sizeof(one)) < 0)
+	if (first && r->fd >= 0 && write(r->fd, &one, sizeof(one)) < 0)
 		return true; /* EAGAIN: it is readable already */
 	return true;
 }
