@@ -21,7 +21,7 @@ from lab import Nic, eventually
 from lab.process import GUEST_DIR
 from lab.transfer import MB
 
-MOVES = 20 if os.environ.get("RINGWAY_FULL") else 4
+MOVES = 20 if os.environ.get("RINGWAY_FULL") else 2
 SIDES = ("here", "there")
 M, PEER = "10.0.0.1", "10.0.0.2"
 
