@@ -75,7 +75,7 @@ def test_guest_is_killed(net):
     net.b.process.kill()
     # The other one goes on, to nobody.
     assert not net.a.ping("10.0.0.2", timeout=1)
-    net.b = net.lab.guest([net.daemon.socket("b")], "b2")
+    net.b = net.lab.guest(net.b.nics, "b2")
     assert_b_is_back(net)
 
 
@@ -84,7 +84,7 @@ def test_guest_is_killed_under_load(net):
     net.a.submit("xfer send 10.0.0.2 5556 1000000000 1", 4)
     time.sleep(1.5)
     net.b.process.kill()
-    net.b = net.lab.guest([net.daemon.socket("b")], "b3")
+    net.b = net.lab.guest(net.b.nics, "b3")
     assert_b_is_back(net)
 
 
