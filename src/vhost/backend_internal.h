@@ -95,7 +95,8 @@ static inline unsigned vhost_ring_index(const struct vhost_backend *b, const str
 {
 	return (unsigned)(r - b->rings);
 }
-/* Find the ring's areas in memory again, after something it depends on has changed. 0: it runs, or is not to run yet;
+/* Find the ring's areas in memory again, after something it depends on has changed, and mark it when that starts or stops it. 0: it
+ * runs, or is not to run yet;
  * -EFAULT, -EINVAL, without a reason: its areas are not in the guest's memory, or not as they have to be. */
 int vhost_ring_remap(struct vhost_backend *b, struct vhost_ring *r);
 /* Stopped; where it stood is kept in r->base. Call and kick descriptors are lost. */

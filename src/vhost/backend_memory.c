@@ -12,14 +12,8 @@
 static void remap_rings(struct vhost_backend *b)
 {
 	b->features_changed = true;
-	for (unsigned i = 0; i < b->n_rings; i++) {
-		struct vhost_ring *r = &b->rings[i];
-		bool was_running = r->vq.running;
-
-		vhost_ring_remap(b, r);
-		if (r->vq.running != was_running)
-			vhost_ring_mark_changed(b, r);
-	}
+	for (unsigned i = 0; i < b->n_rings; i++)
+		vhost_ring_remap(b, &b->rings[i]);
 }
 
 static const char *describe(int err)

@@ -130,13 +130,12 @@ static int find_areas(const struct vhost_backend *b, const struct vhost_ring *r,
 	return err;
 }
 
-int vhost_ring_remap(struct vhost_backend *b, struct vhost_ring *r)
+static int map(struct vhost_backend *b, struct vhost_ring *r)
 {
 	struct virtq_config c = { .size = r->num, .features = b->features };
 	struct area fault;
 	int err;
 
-	unmap(r);
 	if (!r->started || !r->has_addr || !r->has_num)
 		return 0;
 	err = find_areas(b, r, &c, &fault);
@@ -151,6 +150,18 @@ int vhost_ring_remap(struct vhost_backend *b, struct vhost_ring *r)
 	r->placed = true;
 	b->error[0] = '\0';
 	return 0;
+}
+
+int vhost_ring_remap(struct vhost_backend *b, struct vhost_ring *r)
+{
+	bool was_running = r->vq.running;
+	int err;
+
+	unmap(r);
+	err = map(b, r);
+	if (r->vq.running != was_running)
+		vhost_ring_mark_changed(b, r);
+	return err;
 }
 
 /* Would, or did, the ring with what is known of it find its areas? If not, say why. */

@@ -248,6 +248,37 @@ static void test_ring_states(void **state)
 	rig_run(rig);
 }
 
+/* Nothing says that SET_VRING_KICK comes last. Whoever polls the ring hears of the message that lets it run. */
+static void test_kick_comes_first(void **state)
+{
+	struct rig *rig = *state;
+	struct vhost_ring *r = vhost_backend_ring(rig->b, 1);
+	struct vhost_vring_addr addr = peer_ring_addr(1);
+	struct peer p;
+
+	for (unsigned first = 0; first < 2; first++) {
+		unsigned changed = 0;
+
+		peer_init(&p);
+		peer_connect(&p, rig);
+		peer_negotiate(rig, &p, guest_features | BIT(30), BIT(0));
+		peer_set_memory(rig, &p);
+		peer_set_fd(rig, &p, VHOST_USER_SET_VRING_KICK, 1, p.kick_fds[1]);
+		for (unsigned i = first; i < first + 2; i++) {
+			assert_false(vhost_ring_is_usable(r));
+			changed = rig->ring_changed[1];
+			if (i == 1)
+				peer_request(rig, &p, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
+			else
+				peer_set_state(rig, &p, VHOST_USER_SET_VRING_NUM, 1, PEER_RING_SIZE);
+		}
+		assert_true(vhost_ring_is_usable(r));
+		assert_int_equal(rig->ring_changed[1], changed + 1);
+		peer_deinit(&p);
+		rig_run(rig);
+	}
+}
+
 /* virtq.h, "Life cycle": what the worker left is where the ring goes on. */
 static void test_position_survives_memory_changes(void **state)
 {
@@ -596,6 +627,7 @@ int main(void)
 		T(test_reconnect_of_virtio_user_as_server),
 		T(test_session_without_protocol_features),
 		T(test_ring_states),
+		T(test_kick_comes_first),
 		T(test_position_survives_memory_changes),
 		T(test_region_may_be_added_again),
 		T(test_reset_device_keeps_memory),
