@@ -48,11 +48,12 @@ struct frame {
 	uint16_t rx_n_desc;
 
 	/* The switch's and the egress port's. */
-	uint16_t dst;        /* index of the destination port in the snapshot, or FRAME_DST_* */
+	uint16_t frag_salt;  /* offload_fit's, any value at first: part of an IPv6 fragment identification */
 	uint8_t drop;        /* enum drop_reason; not DROP_NONE: forward no further, only give back */
 	uint8_t finish_csum; /* FINISH_CSUM_*, made by offload_fit: the writer completes the checksum (csum.h) */
 	uint16_t segs_sent;  /* segments of this frame the receiver has; a receiver that was full goes on here */
-	uint16_t frag_salt;  /* offload_fit's, any value at first: part of an IPv6 fragment identification */
+	uint16_t dst;        /* index of the destination port in the snapshot, or FRAME_DST_* */
+	uint16_t dst_queue;  /* tx queue of `dst`, chosen together with it; not for a flood. 0 at first */
 	uint32_t hash;       /* flow hash, 0: not computed */
 };
 static_assert(sizeof(struct frame) == 64, "a frame is one cache line");

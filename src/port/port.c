@@ -7,6 +7,7 @@
 
 #include "base/barrier.h"
 #include "port/port.h"
+#include "port/steer.h"
 
 enum { N_COUNTERS = sizeof(struct port_counters) / sizeof(uint64_t) };
 
@@ -21,8 +22,11 @@ int port_init(struct port *port, const struct port_ops *ops, const char *name, u
 	*port = (struct port){ .ops = ops, .n_queues = (uint16_t)n_queues };
 	snprintf(port->name, sizeof(port->name), "%s", name);
 	port->queues = aligned_alloc(CACHE_LINE, size);
-	if (!port->queues)
+	port->steer = n_queues > 1 ? steer_create() : NULL;
+	if (!port->queues || (n_queues > 1 && !port->steer)) {
+		port_deinit(port);
 		return -ENOMEM;
+	}
 	memset(port->queues, 0, size);
 	return 0;
 }
@@ -31,6 +35,8 @@ void port_deinit(struct port *port)
 {
 	free(port->queues);
 	port->queues = NULL;
+	steer_destroy(port->steer);
+	port->steer = NULL;
 }
 
 void port_count(struct port_counters *c, const struct port_tally *t)

@@ -34,6 +34,7 @@ enum {
 };
 
 struct port;
+struct steer;
 
 /* What one direction of a queue has seen. Written by whoever is inside that side's gate (drops: by anyone, atomically),
  * read by control at any time: single 64-bit words, relaxed. */
@@ -96,6 +97,7 @@ struct port {
 	bool link_up;
 	uint32_t max_frame_len; /* bytes, without VLAN tags: what is longer and not to be segmented is not sent here */
 	struct port_queue *queues; /* [n_queues] */
+	struct steer *steer;       /* NULL: there is one queue */
 
 	/* Called by the port, control thread: queue `q` of the port has a new wake_fd (-1: none any more), or just started and
 	 * may have frames. Set by the owner before the port goes into use. */

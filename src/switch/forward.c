@@ -3,10 +3,13 @@
 #include "switch/forward.h"
 
 #include <assert.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "base/account.h"
 #include "base/barrier.h"
 #include "base/clock.h"
+#include "port/steer.h"
 #include "switch/fdb.h"
 
 enum {
@@ -28,6 +31,10 @@ struct lookup {
 	const struct snapshot_port *from;
 	uint64_t src, dst; /* of the previous frame */
 	uint16_t dst_port;
+	uint16_t dst_active; /* tx queues among which its flows are steered; 0: none */
+	bool steers_back;    /* the sender has several queues: remember which it chose */
+	bool steers;         /* this, or the receiver has several */
+	unsigned queue;      /* the sender's */
 	uint32_t now_s;
 };
 
@@ -42,6 +49,25 @@ static uint16_t look_up(const struct lookup *l, uint64_t dst)
 	if (idx >= l->s->n || l->s->at[idx].network != l->from->network)
 		return FRAME_DST_FLOOD;
 	return idx;
+}
+
+static unsigned active_queues(const struct port *p)
+{
+	return p->steer ? read_once(&p->n_tx_active) : 1;
+}
+
+/* Remember the sender's choice for the flow, find the receiver's. */
+static uint16_t steer(const struct lookup *l, const struct frame *f)
+{
+	uint32_t hash = steer_hash(f);
+
+	if (l->steers_back && hash)
+		steer_learn(l->from->port->steer, hash, l->queue, l->now_s);
+	if (l->dst_active < 2)
+		return 0;
+	if (!hash)
+		return (uint16_t)(l->queue % l->dst_active);
+	return (uint16_t)steer_pick(l->s->at[l->dst_port].port->steer, hash, l->dst_active);
 }
 
 static enum drop_reason decide(struct lookup *l, struct frame *f)
@@ -59,11 +85,16 @@ static enum drop_reason decide(struct lookup *l, struct frame *f)
 	}
 	if (dst != l->dst) {
 		l->dst_port = look_up(l, dst);
+		l->dst_active =
+		    l->dst_port == FRAME_DST_FLOOD ? 0 : (uint16_t)active_queues(l->s->at[l->dst_port].port);
+		l->steers = l->steers_back || l->dst_active > 1;
 		l->dst = dst;
 	}
 	if (unlikely(l->dst_port == l->from->port->idx))
 		return DROP_HAIRPIN;
 	f->dst = l->dst_port;
+	if (unlikely(l->steers))
+		f->dst_queue = steer(l, f);
 	return DROP_NONE;
 }
 
@@ -115,22 +146,35 @@ static uint64_t decide_batch(struct lookup *l, struct port_counters *c, struct b
 
 struct list {
 	unsigned n;
-	uint16_t dst;
+	uint16_t dst, dst_queue;
 	struct frame *frames[BATCH_FRAMES];
 	uint8_t idx[BATCH_FRAMES]; /* of the frame in the batch */
 };
 
+/* Port and queue in one word. */
+static uint32_t destination(const struct frame *f)
+{
+	uint32_t both;
+
+	static_assert(offsetof(struct frame, dst_queue) == offsetof(struct frame, dst) + sizeof(f->dst),
+		      "side by side");
+	memcpy(&both, (const uint8_t *)f + offsetof(struct frame, dst), sizeof(both));
+	return both;
+}
+
 /* Move the frames of `todo` that go to the same place as its first into a list. */
 static uint64_t pick_destination(struct batch *b, uint64_t todo, struct list *list)
 {
-	uint16_t dst = b->frames[__builtin_ctzll(todo)].dst;
+	const struct frame *first = &b->frames[__builtin_ctzll(todo)];
+	uint32_t where = destination(first);
 
 	list->n = 0;
-	list->dst = dst;
+	list->dst = first->dst;
+	list->dst_queue = first->dst_queue;
 	for (uint64_t left = todo; left; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctzll(left);
 
-		if (b->frames[i].dst != dst)
+		if (destination(&b->frames[i]) != where)
 			continue;
 		list->frames[list->n] = &b->frames[i];
 		list->idx[list->n++] = (uint8_t)i;
@@ -139,18 +183,12 @@ static uint64_t pick_destination(struct batch *b, uint64_t todo, struct list *li
 	return todo;
 }
 
-/* The receiver's queue for frames of the sender's queue `queue`: the same, so that a flow stays in order. */
-static unsigned pick_queue(const struct port *to, unsigned queue)
+/* The receiver's queue for floods from the sender's queue `queue`. */
+static unsigned pick_flood_queue(const struct port *to, unsigned queue)
 {
 	unsigned active = read_once(&to->n_tx_active);
 
 	return active ? queue % active : 0;
-}
-
-/* How many of the list the receiver took; the others found its ring full. */
-static unsigned send_list(struct port *to, unsigned queue, const struct list *list)
-{
-	return to->ops->tx(to, pick_queue(to, queue), list->frames, list->n);
 }
 
 static void flood(const struct snapshot *s, const struct snapshot_port *from, unsigned queue, struct batch *b,
@@ -167,7 +205,7 @@ static void flood(const struct snapshot *s, const struct snapshot_port *from, un
 
 		if (to == from->port)
 			continue;
-		taken = send_list(to, queue, &list);
+		taken = to->ops->tx(to, pick_flood_queue(to, queue), list.frames, list.n);
 		if (unlikely(taken < list.n))
 			port_count_drop(&to->queues[0].tx, DROP_RING_FULL, list.n - taken);
 		for (unsigned k = 0; k < list.n; k++)
@@ -198,7 +236,7 @@ static void spend_patience(struct port *to, unsigned queue, uint64_t ns)
 }
 
 /* Send to each destination of `todo` once; returns the frames whose receiver was full. */
-static uint64_t send_unicast(const struct snapshot *s, unsigned queue, struct batch *b, uint64_t todo)
+static uint64_t send_unicast(const struct snapshot *s, struct batch *b, uint64_t todo)
 {
 	uint64_t full = 0;
 	struct list list;
@@ -210,7 +248,7 @@ static uint64_t send_unicast(const struct snapshot *s, unsigned queue, struct ba
 		todo = pick_destination(b, todo, &list);
 		to = s->at[list.dst].port;
 		if (likely(to))
-			taken = send_list(to, queue, &list);
+			taken = to->ops->tx(to, list.dst_queue, list.frames, list.n);
 		for (unsigned k = taken; k < list.n && to; k++)
 			full |= 1ull << list.idx[k];
 	}
@@ -219,22 +257,20 @@ static uint64_t send_unicast(const struct snapshot *s, unsigned queue, struct ba
 
 /* What becomes of frames whose receiver was full: those whose receiver has at least `least_ns` of patience are returned, the
  * others dropped. `waited_ns`: since the last try. */
-static uint64_t settle_full(const struct snapshot *s, unsigned queue, struct batch *b, uint64_t mask,
-			    uint64_t waited_ns, int64_t least_ns, uint64_t now_ns)
+static uint64_t settle_full(const struct snapshot *s, struct batch *b, uint64_t mask, uint64_t waited_ns,
+			    int64_t least_ns, uint64_t now_ns)
 {
 	uint64_t keep = 0;
 	struct list list;
 
 	while (mask) {
 		struct port *to;
-		unsigned q;
 
 		mask = pick_destination(b, mask, &list);
 		to = s->at[list.dst].port;
-		q = pick_queue(to, queue);
-		spend_patience(to, q, waited_ns);
-		if (patience(to, q, now_ns) < least_ns) {
-			port_count_drop(&to->queues[q].tx, DROP_RING_FULL, list.n);
+		spend_patience(to, list.dst_queue, waited_ns);
+		if (patience(to, list.dst_queue, now_ns) < least_ns) {
+			port_count_drop(&to->queues[list.dst_queue].tx, DROP_RING_FULL, list.n);
 			continue;
 		}
 		for (unsigned k = 0; k < list.n; k++)
@@ -247,33 +283,39 @@ void forward_batch(const struct snapshot *s, struct port *from, unsigned queue, 
 {
 	const struct snapshot_port *at = snapshot_find(s, from);
 	struct lookup l = {
-		.s = s, .from = at, .src = NO_ADDR, .dst = NO_ADDR, .now_s = (uint32_t)(now_ns / NSEC_PER_SEC)
+		.s = s,
+		.from = at,
+		.src = NO_ADDR,
+		.dst = NO_ADDR,
+		.queue = queue,
+		.now_s = (uint32_t)(now_ns / NSEC_PER_SEC),
 	};
 	uint64_t unicast, group;
 
 	if (unlikely(!at)) /* deleted a moment ago */
 		return;
+	l.steers_back = active_queues(from) > 1;
 	prefetch_table(&l, b);
 	unicast = decide_batch(&l, &from->queues[queue].rx, b, &group);
 	account_lap(ACCOUNT_LOOKUP, b->n);
 	if (group)
 		flood(s, at, queue, b, group);
-	b->waiting = send_unicast(s, queue, b, unicast);
+	b->waiting = send_unicast(s, b, unicast);
 	if (unlikely(b->waiting)) {
-		b->waiting = settle_full(s, queue, b, b->waiting, 0, WAIT_START_NS, now_ns);
+		b->waiting = settle_full(s, b, b->waiting, 0, WAIT_START_NS, now_ns);
 		b->waiting_since_ns = now_ns;
 		b->tried_ns = now_ns;
 	}
 }
 
-bool forward_retry(const struct snapshot *s, unsigned queue, struct batch *b, uint64_t now_ns)
+bool forward_retry(const struct snapshot *s, struct batch *b, uint64_t now_ns)
 {
 	bool expired = now_ns - b->waiting_since_ns > WAIT_MAX_NS;
 	int64_t least_ns = expired ? INT64_MAX : 1;
 
-	b->waiting = send_unicast(s, queue, b, b->waiting);
+	b->waiting = send_unicast(s, b, b->waiting);
 	if (b->waiting)
-		b->waiting = settle_full(s, queue, b, b->waiting, now_ns - b->tried_ns, least_ns, now_ns);
+		b->waiting = settle_full(s, b, b->waiting, now_ns - b->tried_ns, least_ns, now_ns);
 	b->tried_ns = now_ns;
 	return b->waiting == 0;
 }

@@ -3,7 +3,8 @@
  *
  * Two passes. The first looks at each frame once: learn where its source is, look up its destination, which is written into
  * the frame. The second visits each destination once with all frames for it, in their order. Group addressed and unknown
- * destinations are flooded to the other ports of the network, before the known ones.
+ * destinations are flooded to the other ports of the network, before the known ones. A receiver with several queues gets a flow
+ * on the one that it sends the flow on itself (port/steer.h), floods and what is not IP on the one of the sender.
  *
  * A known destination whose ring is full may keep frames waiting: they stay where they are, in the sender's ring, and the batch
  * keeps its bits in batch->waiting. The worker holds such a batch and calls forward_retry() every turn. How long a
@@ -23,7 +24,7 @@
 void forward_batch(const struct snapshot *s, struct port *from, unsigned queue, struct batch *b, uint64_t now_ns);
 
 /* Try again what waits; what has waited too long is dropped. True when nothing waits any more. */
-bool forward_retry(const struct snapshot *s, unsigned queue, struct batch *b, uint64_t now_ns);
+bool forward_retry(const struct snapshot *s, struct batch *b, uint64_t now_ns);
 
 /* Drop what waits, of all destinations, counted as `reason` there; or only of the one with index `dst`. */
 void forward_drop_waiting(const struct snapshot *s, struct batch *b, enum drop_reason reason);

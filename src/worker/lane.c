@@ -49,7 +49,7 @@ static enum lane_result retry(struct lane *lane, struct lane_context *ctx)
 		lane_release(lane, ctx);
 		return LANE_BUSY;
 	}
-	if (!forward_retry(ctx->snapshot, lane->queue, lane->held, ctx->now_ns))
+	if (!forward_retry(ctx->snapshot, lane->held, ctx->now_ns))
 		return LANE_WAITING;
 	give_back(lane, ctx);
 	return LANE_BUSY;

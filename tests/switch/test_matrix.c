@@ -13,6 +13,7 @@
 #include "base/compiler.h"
 #include "parcel.h"
 #include "port/port_vhost.h"
+#include "port/steer.h"
 #include "virtio/virtio_compat.h"
 
 enum {
@@ -110,11 +111,24 @@ static void send_parcel(struct side *from, unsigned pair, const struct parcel *p
 	from->sent.csum_partial += p->offload.flags != 0;
 }
 
-/* One burst on one queue, and its arrival on the receiver's queue of that number. */
+/* The receiver's queue for a frame; that it is the right one, test_steer.c and test_steering.c show. */
+static unsigned queue_of(struct rig *rig, const struct side *to, unsigned pair, const struct parcel *p)
+{
+	const struct port *port = rig_port(rig, to->port);
+	const struct frame f = { .head = (uint8_t *)(uintptr_t)p->frame,
+				 .head_len = (uint16_t)MIN(p->map.len, (size_t)FRAME_HEAD_FIRST) };
+	uint32_t hash = steer_hash(&f);
+
+	if (to->kind.config.queue_pairs < 2)
+		return 0;
+	return hash ? steer_pick(port->steer, hash, port->n_tx_active) : pair % port->n_tx_active;
+}
+
+/* One burst on one queue, and its arrival on the queues that the frames' flows have at the receiver. */
 static void send_burst(struct rig *rig, struct side *from, struct side *to, unsigned pair, struct rig_random *random)
 {
 	static struct parcel parcels[BURST];
-	struct reader reader = { rig, to->f, pair % to->kind.config.queue_pairs };
+	struct reader reader = { .rig = rig, .f = to->f };
 	bool mergeable = vhost_frontend_features(to->f) & BIT(VIRTIO_NET_F_MRG_RXBUF);
 	unsigned n = 0, buffers = 0;
 
@@ -130,7 +144,10 @@ static void send_burst(struct rig *rig, struct side *from, struct side *to, unsi
 	}
 	vhost_frontend_flush(from->f, pair);
 	for (unsigned i = 0; i < n; i++) {
-		const char *fault = parcel_check(&parcels[i], to->kind.config.features, next_frame, &reader, &to->got);
+		const char *fault;
+
+		reader.pair = queue_of(rig, to, pair, &parcels[i]);
+		fault = parcel_check(&parcels[i], to->kind.config.features, next_frame, &reader, &to->got);
 
 		if (fault)
 			fail_msg("from (%s) to (%s), pair %u, frame %u of %zu bytes, gso %u/%u, v6 %d: %s; %s",

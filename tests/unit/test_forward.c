@@ -254,11 +254,11 @@ static void test_full_receiver_gets_a_burst_later(void **state)
 	expect_seen(2, 1, (uint32_t[]){ 200 }); /* not held up */
 	assert_int_equal(batch->waiting, 0xe);
 	now_ns += 100 * NSEC_PER_USEC;
-	assert_false(forward_retry(snap, 0, batch, now_ns));
+	assert_false(forward_retry(snap, batch, now_ns));
 	ports[1].room = 2;
-	assert_false(forward_retry(snap, 0, batch, now_ns));
+	assert_false(forward_retry(snap, batch, now_ns));
 	ports[1].room = 9;
-	assert_true(forward_retry(snap, 0, batch, now_ns));
+	assert_true(forward_retry(snap, batch, now_ns));
 	expect_seen(1, 4, (uint32_t[]){ 100, 101, 102, 103 });
 	assert_int_equal(tx_drops(1, DROP_RING_FULL), 0);
 }
@@ -275,7 +275,7 @@ static uint64_t waited_in_a_second(void)
 		while (batch->waiting) {
 			now_ns += 50 * NSEC_PER_USEC;
 			waited += 50 * NSEC_PER_USEC;
-			forward_retry(snap, 0, batch, now_ns);
+			forward_retry(snap, batch, now_ns);
 		}
 		now_ns += 50 * NSEC_PER_USEC;
 	}
