@@ -22,6 +22,7 @@ static const struct {
 	{ "multicast", "multicast" },
 	{ "gso_frames", "larger than the MTU" },
 	{ "csum_partial", "checksum left to do" },
+	{ "coalesced", "put into larger ones" },
 	{ "sw_csum", "checksums made here" },
 	{ "sw_gso_frames", "segmented here" },
 	{ "sw_segments", "segments made here" },

@@ -16,6 +16,7 @@ static const struct {
 	{ "multicast", offsetof(struct port_counters, multicast) },
 	{ "gso_frames", offsetof(struct port_counters, gso_frames) },
 	{ "csum_partial", offsetof(struct port_counters, csum_partial) },
+	{ "coalesced", offsetof(struct port_counters, coalesced) },
 	{ "sw_csum", offsetof(struct port_counters, sw_csum) },
 	{ "sw_gso_frames", offsetof(struct port_counters, sw_gso_frames) },
 	{ "sw_segments", offsetof(struct port_counters, sw_segments) },

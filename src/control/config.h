@@ -25,7 +25,8 @@ enum socket_role { SOCKET_SERVER, SOCKET_CLIENT, N_SOCKET_ROLES };
 struct port_config {
 	char name[PORT_NAME_MAX]; /* [A-Za-z0-9][A-Za-z0-9_.-]*, unique in the daemon */
 	enum port_type type;
-	unsigned queues; /* pairs, 1..PORT_QUEUES_MAX, default 1 */
+	unsigned queues;             /* pairs, 1..PORT_QUEUES_MAX, default 1 */
+	enum port_coalesce coalesce; /* none (default), tcp, tcp+udp */
 	/* vhost-user */
 	char socket[CONFIG_PATH_MAX];            /* as written; relative to the run directory; default NAME.sock */
 	enum socket_role role;                   /* key `mode`: server (default), client */

@@ -21,6 +21,8 @@ static const char *const type_words[] = { "vhost-user", "tap", NULL };
 static const char *const poll_words[] = { "adaptive", "always", "never", NULL };
 static const char *const accounting_words[] = { "stages", "none", NULL };
 static const char *const role_words[] = { "server", "client", NULL };
+static const char *const coalesce_words[] = { "none", "tcp", "tcp+udp", NULL };
+static_assert(ARRAY_SIZE(coalesce_words) == N_COALESCE + 1, "one word per enum port_coalesce");
 static_assert(ARRAY_SIZE(type_words) == N_PORT_TYPES + 1, "one word per enum port_type");
 static_assert(ARRAY_SIZE(poll_words) == N_POLL_MODES + 1, "one word per enum poll_mode");
 static_assert(ARRAY_SIZE(accounting_words) == N_ACCOUNTINGS + 1, "one word per enum accounting");
@@ -35,6 +37,9 @@ static const struct config_key port_keys[] = {
 	      "What is attached: a virtual machine over vhost-user, or the host's network stack over a tap device." },
 	{ "queues", KEY_NUMBER, FIELD(port_config, queues), .min = 1, .max = PORT_QUEUES_MAX, .fallback = "1",
 	  .help = "Queue pairs. The virtual machine has to be given as many." },
+	{ "coalesce", KEY_WORD, FIELD(port_config, coalesce), .words = coalesce_words, .fallback = "none",
+	  .help = "Put consecutive small frames that come from here into large ones, for a guest that does not send "
+		  "large ones itself. tcp: segments of a connection. tcp+udp: equal datagrams of a flow as well." },
 	{ "socket", KEY_PATH, FIELD(port_config, socket), ONLY(PORT_TYPE_VHOST_USER), .fallback_help = "NAME.sock",
 	  .help = "The vhost-user socket. A relative path begins at the run directory." },
 	{ "mode", KEY_WORD, FIELD(port_config, role), ONLY(PORT_TYPE_VHOST_USER), .words = role_words,

@@ -223,6 +223,7 @@ static int open_port(struct runtime *rt, struct runtime_network *network, const 
 	*rp = (struct runtime_port){ .port = port, .config = *c, .network = network, .created_ns = clock_ns() };
 	port->idx = (uint16_t)find_index(rt);
 	port->id = rt->next_id++;
+	port->coalesce = c->coalesce;
 	port->owner = rp;
 	rt->by_idx[port->idx] = rp;
 	rt->n_idx = MAX(rt->n_idx, port->idx + 1u);

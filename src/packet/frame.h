@@ -48,8 +48,8 @@ struct frame {
 	uint16_t rx_n_desc;
 
 	/* The switch's and the egress port's. */
-	uint16_t frag_salt;  /* offload_fit's, any value at first: part of an IPv6 fragment identification */
-	uint8_t drop;        /* enum drop_reason; not DROP_NONE: forward no further, only give back */
+	uint16_t frag_salt; /* offload_fit's, any value at first: part of an IPv6 fragment identification */
+	uint8_t drop; /* enum drop_reason or FRAME_COALESCED; not DROP_NONE: goes no further, is only given back */
 	uint8_t finish_csum; /* FINISH_CSUM_*, made by offload_fit: the writer completes the checksum (csum.h) */
 	uint16_t segs_sent;  /* segments of this frame the receiver has; a receiver that was full goes on here */
 	uint16_t dst;        /* index of the destination port in the snapshot, or FRAME_DST_* */
@@ -67,6 +67,9 @@ enum {
 	FRAME_DST_FLOOD = 0xffff, /* every port of the network but the ingress port */
 	FRAME_DST_NONE = 0xfffe,  /* nowhere: dropped, or done */
 };
+
+/* struct frame, drop: its payload travels in another frame of the batch. */
+enum { FRAME_COALESCED = 0xff };
 
 /* Bytes of payload behind the head. */
 static inline uint32_t frame_payload_len(const struct frame *f)

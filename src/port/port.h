@@ -43,6 +43,7 @@ struct port_counters {
 	uint64_t bytes;
 	uint64_t gso_frames;    /* larger than the MTU: passed with a gso_type */
 	uint64_t csum_partial;  /* passed with NEEDS_CSUM */
+	uint64_t coalesced;     /* rx: went on inside another frame, and are not among `frames` */
 	uint64_t sw_csum;       /* tx: checksums completed in software for this receiver */
 	uint64_t sw_gso_frames; /* tx: frames that were segmented in software for this receiver */
 	uint64_t sw_segments;   /* tx: ... into so many */
@@ -62,6 +63,8 @@ struct port_queue {
 	struct port_counters tx cache_aligned;
 	struct tx_patience patience;
 };
+
+enum port_coalesce { COALESCE_NONE, COALESCE_TCP, COALESCE_TCP_UDP, N_COALESCE };
 
 struct port_ops {
 	const char *type; /* "vhost-user", "tap": as in the configuration */
@@ -92,6 +95,8 @@ struct port {
 	uint32_t id;       /* never used again for another port */
 	uint16_t idx;      /* place in the snapshot and in the forwarding tables; used again after a grace period */
 	uint16_t n_queues; /* 1..PORT_QUEUES_MAX, fixed */
+	/* What comes in as small frames goes on as few large ones (gro.h). Set by the owner before the port goes into use. */
+	enum port_coalesce coalesce;
 	/* Changed at run time by control, read by workers once per batch (relaxed). */
 	uint16_t n_tx_active; /* tx queues that have a receiver: queues 0..n_tx_active-1; 0: none, drop */
 	bool link_up;

@@ -121,6 +121,7 @@ static uint64_t decide_batch(struct lookup *l, struct port_counters *c, struct b
 {
 	struct port_tally tally = { 0 };
 	uint64_t unicast = 0;
+	unsigned coalesced = 0;
 
 	*flood = 0;
 	for (unsigned i = 0; i < b->n; i++) {
@@ -128,6 +129,10 @@ static uint64_t decide_batch(struct lookup *l, struct port_counters *c, struct b
 		enum drop_reason reason = f->drop ? (enum drop_reason)f->drop : decide(l, f);
 
 		if (unlikely(reason)) {
+			if (f->drop == FRAME_COALESCED) {
+				coalesced++;
+				continue;
+			}
 			f->drop = (uint8_t)reason;
 			port_count_drop(c, reason, 1);
 			continue;
@@ -139,6 +144,8 @@ static uint64_t decide_batch(struct lookup *l, struct port_counters *c, struct b
 			unicast |= 1ull << i;
 	}
 	port_count(c, &tally);
+	if (unlikely(coalesced))
+		counter_add(&c->coalesced, coalesced);
 	return unicast;
 }
 

@@ -2,12 +2,58 @@
 /* lane.c - One look at one queue: take in, forward, give back. */
 #include "worker/lane.h"
 
+#include <stdlib.h>
+
 #include "base/account.h"
 #include "base/counter.h"
 #include "packet/batch.h"
+#include "packet/gro.h"
 #include "port/port.h"
 #include "switch/forward.h"
 #include "worker/worker.h"
+
+struct lane *lane_create(struct port *port, unsigned queue)
+{
+	struct lane *lane = calloc(1, sizeof(*lane));
+
+	if (!lane)
+		return NULL;
+	*lane = (struct lane){ .port = port, .queue = queue, .wake_fd = -1, .polled_at = -1 };
+	if (port->coalesce == COALESCE_NONE)
+		return lane;
+	lane->gro = gro_create(port->coalesce == COALESCE_TCP_UDP);
+	if (!lane->gro) {
+		free(lane);
+		return NULL;
+	}
+	return lane;
+}
+
+void lane_destroy(struct lane *lane)
+{
+	gro_destroy(lane->gro);
+	free(lane);
+}
+
+/* How long frames gather behind others. The first after a pause does not wait, and when a whole batch is there, nobody does. */
+enum { GATHER_NS = 20 * 1000 };
+
+/* Put the payload of small frames into the first of each train. All stay in the batch, so that what the sender gets back, and
+ * when, does not change; the trains' scatter lists live until the lane's next batch. */
+static void coalesce(struct lane *lane, struct batch *b, uint64_t now_ns)
+{
+	const struct gro_out *out;
+
+	gro_recycle(lane->gro);
+	for (unsigned i = 0; i < b->n; i++)
+		if (likely(!b->frames[i].drop))
+			gro_push(lane->gro, &b->frames[i], 1, now_ns);
+	gro_flush(lane->gro, GRO_FLUSH_ALL);
+	while ((out = gro_pop(lane->gro)))
+		for (unsigned k = 1; k < out->n_pieces; k++)
+			out->pieces[k]->drop = FRAME_COALESCED;
+	lane->gather_until_ns = b->n < BATCH_FRAMES ? now_ns + GATHER_NS : 0;
+}
 
 /* Keep the context's batch for this lane and give the context another. Without one, what waits is dropped after all. */
 static bool hold(struct lane *lane, struct lane_context *ctx)
@@ -66,11 +112,15 @@ enum lane_result lane_turn(struct lane *lane, struct lane_context *ctx)
 		account_lap(ACCOUNT_RETRY, 0);
 		return result;
 	}
+	if (unlikely(ctx->now_ns < lane->gather_until_ns))
+		return LANE_EMPTY;
 	n = port->ops->rx(port, lane->queue, ctx->batch);
 	if (n == 0) {
 		account_lap(ACCOUNT_POLL, 1);
 		return LANE_EMPTY;
 	}
+	if (unlikely(lane->gro))
+		coalesce(lane, ctx->batch, ctx->now_ns);
 	account_lap(ACCOUNT_RX, n);
 	counter_add(&ctx->stats->batches, 1);
 	counter_add(&ctx->stats->frames, n);

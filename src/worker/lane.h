@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct batch;
+struct gro;
 struct port;
 struct snapshot;
 struct worker_stats;
@@ -27,6 +28,10 @@ struct lane {
 	int wake_fd;            /* our own duplicate, registered with the worker's epoll; -1: none */
 	uint64_t last_frame_ns; /* CLOCK_MONOTONIC, of the turn in which frames were last seen */
 	struct batch *held;
+	/* Of a port that coalesces what comes in, else NULL. Its frames are left to gather for a moment after others were taken, or
+	 * a worker that is quicker than the sender would see them one by one. */
+	struct gro *gro;
+	uint64_t gather_until_ns;
 };
 
 /* What a lane works with, the worker's. */
@@ -40,6 +45,10 @@ struct lane_context {
 };
 
 enum lane_result { LANE_EMPTY, LANE_BUSY, LANE_WAITING };
+
+/* NULL: out of memory. Any thread. */
+struct lane *lane_create(struct port *port, unsigned queue);
+void lane_destroy(struct lane *lane);
 
 /* Poll once, forward what came. */
 enum lane_result lane_turn(struct lane *lane, struct lane_context *ctx);

@@ -290,18 +290,14 @@ static void do_add(struct worker *w, void *arg)
 
 struct lane *worker_lane_add(struct worker *w, struct port *port, unsigned queue)
 {
-	struct lane *lane = calloc(1, sizeof(*lane));
+	struct lane *lane = lane_create(port, queue);
 	struct add_request a = { .lane = lane };
 
 	if (!lane)
 		return NULL;
-	lane->port = port;
-	lane->queue = queue;
-	lane->wake_fd = -1;
-	lane->polled_at = -1;
 	ask(w, do_add, &a);
 	if (a.err) {
-		free(lane);
+		lane_destroy(lane);
 		return NULL;
 	}
 	return lane;
@@ -331,7 +327,7 @@ static void do_remove(struct worker *w, void *arg)
 void worker_lane_remove(struct worker *w, struct lane *lane)
 {
 	ask(w, do_remove, lane);
-	free(lane);
+	lane_destroy(lane);
 }
 
 struct wake_request {
@@ -385,7 +381,7 @@ static void do_stop(struct worker *w, void *arg)
 		if (!lane)
 			continue;
 		do_remove(w, lane);
-		free(lane);
+		lane_destroy(lane);
 	}
 	w->stopping = true;
 }

@@ -23,7 +23,7 @@ CONFIG = {
     ]
 }
 
-COUNTERS = {"frames", "bytes", "multicast", "gso_frames", "csum_partial", "sw_csum", "sw_gso_frames", "sw_segments",
+COUNTERS = {"frames", "bytes", "multicast", "gso_frames", "csum_partial", "coalesced", "sw_csum", "sw_gso_frames", "sw_segments",
             "notifications", "dropped", "drops"}
 
 

@@ -111,16 +111,27 @@ struct port *rig_port(struct rig *rig, const char *name)
 	return rp->port;
 }
 
-struct port *rig_add_port_to(struct rig *rig, const char *network, const char *name, unsigned queues)
+static struct port *add_port(struct rig *rig, const char *network, const char *name, struct port_config c)
 {
-	struct port_config c = { .type = PORT_TYPE_VHOST_USER, .queues = queues, .socket_mode = 0600 };
 	struct runtime_error e;
 
+	c.type = PORT_TYPE_VHOST_USER;
+	c.socket_mode = 0600;
 	snprintf(c.name, sizeof(c.name), "%s", name);
 	snprintf(c.socket, sizeof(c.socket), "%s.sock", name);
 	if (runtime_port_add(rig->rt, network, &c, &e))
 		fail_msg("%s: %s", name, e.text);
 	return rig_port(rig, name);
+}
+
+struct port *rig_add_port_to(struct rig *rig, const char *network, const char *name, unsigned queues)
+{
+	return add_port(rig, network, name, (struct port_config){ .queues = queues });
+}
+
+struct port *rig_add_port_coalescing(struct rig *rig, const char *name, enum port_coalesce how)
+{
+	return add_port(rig, "lan", name, (struct port_config){ .queues = 1, .coalesce = how });
 }
 
 struct port *rig_add_port(struct rig *rig, const char *name, unsigned queues)

@@ -39,6 +39,7 @@ void rig_stop(struct rig *rig);
 /* To "lan". */
 struct port *rig_add_port(struct rig *rig, const char *name, unsigned queues);
 struct port *rig_add_port_to(struct rig *rig, const char *network, const char *name, unsigned queues);
+struct port *rig_add_port_coalescing(struct rig *rig, const char *name, enum port_coalesce how);
 void rig_del_port(struct rig *rig, const char *name);
 struct port *rig_port(struct rig *rig, const char *name);
 /* What `ringway port show` would say. */

@@ -23,12 +23,16 @@ class Case:
     receives_partial: bool = True  # unfinished checksums come as they are
     sends_large: bool = True
     sends_partial: bool = True
+    coalesce: str = "none"
 
 
 CASES = [
     # A card without CSUM has no TSO either, QEMU or driver see to that; the same holds for the receiving direction.
     Case("csum", "csum=off,host_tso4=off,host_tso6=off,host_ecn=off,host_ufo=off", ("csum", "host_tso4"),
          sends_large=False, sends_partial=False),
+    # What it sends one by one comes together on the way.
+    Case("coalesce", "csum=off,host_tso4=off,host_tso6=off,host_ecn=off,host_ufo=off", ("csum", "host_tso4"),
+         coalesce="tcp"),
     Case("guest_csum", "guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off",
          ("guest_csum", "guest_tso4"), receives_large=False, receives_partial=False),
     Case("guest_tso", "guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off", ("guest_tso4", "guest_tso6"),
@@ -55,8 +59,9 @@ def net(module_lab):
 
     net = Net()
     net.daemon = module_lab.daemon({"networks": [
-        {"name": f"lan{i}", "ports": [{"name": f"lesser{i}", "type": "vhost-user"}, {"name": f"full{i}", "type": "vhost-user"}]}
-        for i in range(len(CASES))
+        {"name": f"lan{i}", "ports": [{"name": f"lesser{i}", "type": "vhost-user", "coalesce": case.coalesce},
+                                      {"name": f"full{i}", "type": "vhost-user"}]}
+        for i, case in enumerate(CASES)
     ]})
     nics = {side: [Nic(net.daemon.socket(f"{side}{i}"), f"52:54:00:{place:02x}:00:{i + 1:02x}",
                        case.options if side == "lesser" else "") for i, case in enumerate(CASES)]
@@ -106,6 +111,7 @@ def test_from_the_lesser_one(net, pair):
     rx = counted[f"lesser{i}"]["rx"]
     assert bool(rx["gso_frames"]) == case.sends_large
     assert bool(rx["csum_partial"]) == case.sends_partial
+    assert bool(rx["coalesced"]) == (case.coalesce != "none")
     # The receiver can take anything.
     assert counted[f"full{i}"]["tx"]["sw_segments"] == counted[f"full{i}"]["tx"]["sw_csum"] == 0
 
