@@ -69,6 +69,9 @@ uint32_t offload_caps_needed_slow(const struct frame *f)
 	const struct offload *o = &f->offload;
 	uint32_t needed = OFFLOAD_CAP_CSUM | kind_cap(f);
 
+	/* Who has its first segments gets the others, even if it could take the whole by now. */
+	if (f->segs_sent > 0)
+		return CAPS_NOBODY_HAS;
 	/* VIRTIO 1.2, 5.1.6.4.1: no device may hand on a gso_type without NEEDS_CSUM; a tap device takes it. */
 	if (!(o->flags & OFFLOAD_NEEDS_CSUM))
 		return CAPS_NOBODY_HAS;

@@ -21,7 +21,8 @@
 #include "packet/frame.h"
 
 /* The capability that a frame with this gso_type asks of its receiver, as a mask of OFFLOAD_CAP_*; all bits set when no receiver
- * has it. For USO the version comes from the frame's EtherType, so this is a function of the frame. */
+ * has it, as none takes a frame whole of which it has a part. For USO the version comes from the frame's EtherType, so this is a
+ * function of the frame. */
 uint32_t offload_caps_needed_slow(const struct frame *f);
 
 /* What `f` asks of a receiver that takes it as it is. */

@@ -142,6 +142,28 @@ static void every_receiver(void **state)
 	}
 }
 
+/* A receiver that was full after the first segments, and can take the whole frame when there is room again. */
+static void receiver_gains_capabilities(void **state)
+{
+	const struct packet *specs[] = { &tcp4, &tcp6, &uso4, &uso6, &ufo4, &vxlan, &geneve };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(specs); i++) {
+		struct packet_map m;
+		struct layout *l = make(specs[i], &m);
+		struct offload_fit fit;
+		int n = offload_fit_begin(&fit, &l->frame, 0);
+
+		assert_true(n > 2);
+		for (; l->frame.segs_sent < 2; l->frame.segs_sent++)
+			assert_non_null(offload_fit_next(&fit));
+		assert_false(offload_passes(&l->frame, ALL_CAPS));
+		assert_int_equal(offload_fit_begin(&fit, &l->frame, ALL_CAPS), n - 2);
+		assert_int_equal(offload_fit_next(&fit)->offload.gso_type, GSO_NONE);
+		layout_destroy(l);
+	}
+}
+
 /* Completing the checksum for one receiver must not show at the next. */
 static void receivers_do_not_share(void **state)
 {
@@ -261,7 +283,7 @@ int main(void)
 		cmocka_unit_test(what_is_asked),  cmocka_unit_test(what_nobody_takes),
 		cmocka_unit_test(every_receiver), cmocka_unit_test(receivers_do_not_share),
 		cmocka_unit_test(fields_far_out), cmocka_unit_test(the_private_head_is_all_that_counts),
-		cmocka_unit_test(sctp),
+		cmocka_unit_test(sctp),           cmocka_unit_test(receiver_gains_capabilities),
 	};
 
 	csum_init();
