@@ -88,6 +88,7 @@ static void read_pieces(struct frame *f, struct vnet_hdr *hdr, unsigned hdr_len)
 static void frame_open(struct frame *f, uint8_t *head, unsigned hdr_len)
 {
 	struct vnet_hdr hdr = { 0 };
+	struct offload o;
 
 	f->head = head;
 	if (unlikely(f->drop))
@@ -103,8 +104,9 @@ static void frame_open(struct frame *f, uint8_t *head, unsigned hdr_len)
 	}
 	if (!read_short(f, &hdr, hdr_len))
 		read_pieces(f, &hdr, hdr_len);
-	if (hdr.flags | hdr.gso_type) {
-		vnet_hdr_to_offload(&hdr, &f->offload);
+	vnet_hdr_to_offload(&hdr, &o);
+	if (!offload_is_trivial(&o)) {
+		f->offload = o;
 		f->drop = (uint8_t)offload_check(f);
 	}
 }
