@@ -2,13 +2,16 @@
 /* fuzz_vhost.c - What a front-end sends, through the socket, into the whole back-end.
  *
  * An input is a row of parcels, each sent at once: a byte that says which descriptors go with it, a byte for its length, and
- * that many bytes. Parcels and messages need not match. The device has two queue pairs and a guest memory of 1 MiB. After each parcel the rings
- * that are in use are looked at as a worker would; after the input every descriptor has to be gone. */
+ * that many bytes. Parcels and messages need not match. With bit 7 of the first byte it is no parcel: its bytes are written into the
+ * guest's memory, of which the first two name the place. The device has two queue pairs and a guest memory of 1 MiB, in which
+ * rings are laid out that vhost_seeds.py knows the place of. After each parcel the rings that are in use are served as a worker
+ * would; after the input every descriptor has to be gone. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +26,10 @@
 #include "base/log.h"
 #include "vhost/backend.h"
 
-enum { MEM_SIZE = 1 << 20, QUEUE_PAIRS = 2, FDS_MAX = 12 };
+enum { MEM_SIZE = 1 << 20, QUEUE_PAIRS = 2, N_RINGS = 2 * QUEUE_PAIRS, FDS_MAX = 12, PIECES_MAX = 8, TURN = 8 };
+/* Rings in memory: one every RING_STRIDE bytes, its areas at these offsets; then the buffers. */
+enum { RING_STRIDE = 0x2000, AVAIL_AT = 0x800, CHAINS = 4, BUFFERS_AT = 0x40000, BUFFER_LEN = 100 };
+#define GUEST 0x100000000ull
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,6 +37,7 @@ static struct event_loop *loop;
 static struct vhost_backend *backend;
 static struct sockaddr_un addr = { .sun_family = AF_UNIX };
 static int mem_fd, event_fd, other_fd;
+static uint8_t *memory; /* of mem_fd */
 
 static void check(bool ok, const char *what)
 {
@@ -55,7 +62,7 @@ static int count_fds(void)
 static void ring_changed(void *arg, unsigned ring)
 {
 	(void)arg;
-	check(ring < 2 * QUEUE_PAIRS, "ring");
+	check(ring < N_RINGS, "ring");
 }
 
 static void ignore(void *arg)
@@ -90,13 +97,33 @@ static void listen_without_name(struct vhost_backend_config *config, const struc
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", fd);
 }
 
+/* Descriptors that a split ring and a packed one both find available: where one has flags the other has a number. */
+static void lay_out_rings(void)
+{
+	for (unsigned i = 0; i < N_RINGS; i++) {
+		struct vring_desc *desc = (void *)(memory + i * RING_STRIDE);
+		struct vring_avail *avail = (void *)(memory + i * RING_STRIDE + AVAIL_AT);
+		uint16_t write = i % 2 ? 0 : VRING_DESC_F_WRITE;
+
+		memset(desc, 0, RING_STRIDE);
+		for (unsigned n = 0; n < CHAINS; n++) {
+			uint64_t at = GUEST + BUFFERS_AT + n * 4096 - BUFFER_LEN / 2;
+
+			desc[n] = (struct vring_desc){ at, BUFFER_LEN, write, 1 << VRING_PACKED_DESC_F_AVAIL | write };
+			avail->ring[n] = (uint16_t)n;
+		}
+		avail->idx = CHAINS;
+	}
+}
+
 static void start_up(void)
 {
 	static const struct vhost_backend_ops ops = { ring_changed, ignore, ignore, ignore_mac };
 	struct vhost_backend_config config = {
 		.queue_pairs = QUEUE_PAIRS,
 		.features = 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_EVENT_IDX |
-			    1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_NET_F_MRG_RXBUF,
+			    1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_NET_F_MRG_RXBUF |
+			    1ull << VIRTIO_F_RING_PACKED | 1ull << VIRTIO_F_IN_ORDER,
 		.mtu = 9000,
 		.lost_fd = -1,
 		.socket_mode = 0600,
@@ -110,6 +137,8 @@ static void start_up(void)
 	mem_fd = memfd_create("fuzz", MFD_CLOEXEC);
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	check(mem_fd >= 0 && event_fd >= 0 && ftruncate(mem_fd, MEM_SIZE) == 0, "memory");
+	memory = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mem_fd, 0);
+	check(memory != MAP_FAILED, "memory");
 	other_fd = dup(STDERR_FILENO);
 	atexit(shut_down);
 }
@@ -152,16 +181,52 @@ static bool send_parcel(int fd, const uint8_t *bytes, size_t len, const int *fds
 	return sendmsg(fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
 }
 
+static void write_memory(const uint8_t *bytes, size_t len)
+{
+	size_t at;
+
+	if (len < 2)
+		return;
+	at = (size_t)(bytes[0] << 8 | bytes[1]) * 4 % MEM_SIZE;
+	len = len - 2 < MEM_SIZE - at ? len - 2 : MEM_SIZE - at;
+	memcpy(memory + at, bytes + 2, len);
+}
+
+static void serve(struct virtq *vq, enum virtq_dir dir)
+{
+	struct iovec iov[PIECES_MAX];
+	struct virtq_chain chain;
+
+	for (unsigned n = 0; n < TURN && virtq_available(vq, TURN) > 0; n++) {
+		int err = virtq_pop(vq, dir, iov, PIECES_MAX, &chain);
+		uint32_t len = 0;
+
+		if (err == -EPROTO)
+			return;
+		if (err == 0 && dir == VIRTQ_WRITABLE) {
+			for (unsigned i = 0; i < chain.n_iov; i++)
+				memset(iov[i].iov_base, 0x55, iov[i].iov_len);
+			len = chain.len;
+			if (vq->buffer_log)
+				virtq_log_written(vq, iov, chain.n_iov, len);
+		}
+		virtq_push(vq, &chain, len);
+	}
+	virtq_publish(vq);
+	virtq_should_notify(vq);
+	if (!virtq_enable_notify(vq))
+		virtq_disable_notify(vq);
+}
+
 static void use_rings(void)
 {
-	for (unsigned i = 0; i < 2 * QUEUE_PAIRS; i++) {
+	for (unsigned i = 0; i < N_RINGS; i++) {
 		struct vhost_ring *r = vhost_backend_ring(backend, i);
 
 		if (!gate_try_enter(&r->gate))
 			abort();
 		if (vhost_ring_is_usable(r)) {
-			virtq_available(&r->vq, 1);
-			virtq_publish(&r->vq);
+			serve(&r->vq, i % 2 ? VIRTQ_READABLE : VIRTQ_WRITABLE);
 			r->broken = virtq_error(&r->vq) != NULL;
 		}
 		gate_leave(&r->gate);
@@ -175,6 +240,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!backend)
 		start_up();
+	lay_out_rings();
 	n_fds_before = count_fds(); /* a fuzzer opens its own between inputs */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	check(connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0, "connect");
@@ -182,7 +248,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (size > 2) {
 		size_t len = data[1] < size - 2 ? data[1] : size - 2;
 
-		if (len > 0 && !send_parcel(fd, data + 2, len, fds, choose_fds(data[0], fds)))
+		if (data[0] & 0x80)
+			write_memory(data + 2, len);
+		else if (len > 0 && !send_parcel(fd, data + 2, len, fds, choose_fds(data[0], fds)))
 			break;
 		data += 2 + len;
 		size -= 2 + len;

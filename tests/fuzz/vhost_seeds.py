@@ -6,7 +6,8 @@ import struct
 
 MEM, EVENT = 0x01, 0x11  # one descriptor: memory, an eventfd
 USER, GUEST, SIZE = 0x7F0000000000, 0x100000000, 1 << 20
-VERSION_1, PROTOCOL = 1 << 32, 1 << 30
+VERSION_1, PROTOCOL, LOG_ALL, PACKED, IN_ORDER, EVENT_IDX = 1 << 32, 1 << 30, 1 << 26, 1 << 34, 1 << 35, 1 << 29
+LOG_SHMFD, VRING_F_LOG = 1 << 1, 1
 
 
 def parcel(body, fds=0):
@@ -29,14 +30,31 @@ def region(offset=0, size=SIZE):
     return struct.pack("=QQQQ", GUEST + offset, size, USER + offset, offset)
 
 
-def ring(i, size=64):
+def addresses(i, flags=0, log=0):
     at = USER + i * 0x2000
-    addr = struct.pack("=IIQQQQ", i, 0, at, at + 0x1000, at + 0x800, 0)
-    return state(8, i, size) + state(10, i, 0) + msg(9, addr) + u64(12, i, EVENT) + u64(13, i, EVENT)
+    return msg(9, struct.pack("=IIQQQQ", i, flags, at, at + 0x1000, at + 0x800, log))
 
 
-def negotiate(protocol):
-    return msg(1) + msg(15) + u64(16, protocol) + msg(3) + u64(2, VERSION_1 | PROTOCOL)
+def ring(i, size=64, base=0):
+    return state(8, i, size) + state(10, i, base) + addresses(i) + u64(12, i, EVENT) + u64(13, i, EVENT)
+
+
+def negotiate(protocol, features=0):
+    return msg(1) + msg(15) + u64(16, protocol) + msg(3) + u64(2, VERSION_1 | PROTOCOL | features)
+
+
+def log(size=1 << 17 | 0x20, offset=0x80000, fds=MEM):
+    """A bit for each page up to the end of memory."""
+    return msg(6, struct.pack("=QQ", size, offset), fds)
+
+
+def write(at, data):
+    return parcel(struct.pack(">H", at // 4) + data, 0x80)
+
+
+def more(i, idx):
+    """The driver of a split ring makes buffers available again."""
+    return write(i * 0x2000 + 0x800, struct.pack("=HH", 0, idx))
 
 
 def table(n=1):
@@ -50,6 +68,8 @@ def enable(*rings):
 
 ALL = 0x1A01D
 running = negotiate(ALL) + table() + ring(0) + ring(1) + enable(0, 1)
+packed = negotiate(ALL | LOG_SHMFD, PACKED | IN_ORDER | EVENT_IDX) + table() + ring(0, base=0x8000) + ring(1, base=0x8000)
+all_logged = VERSION_1 | PROTOCOL | LOG_ALL
 seeds = {
     "qemu": negotiate(ALL) + msg(17) + msg(36) + u64(20, 1500, flags=9) + msg(37, bytes(8) + region(), MEM, 9)
     + ring(0) + ring(1) + ring(2) + ring(3) + enable(0, 1) + u64(39, 7) + msg(40) + state(11, 0, 0) + state(11, 1, 0),
@@ -61,6 +81,20 @@ seeds = {
     "polling": running + u64(12, 0x100) + u64(13, 0x101) + u64(14, 1, EVENT) + state(23, 2, 0) + u64(19, 0x525400123456),
     "refused": running + state(8, 2, 3) + u64(12, 2, MEM, 9) + table(2),
     "pieces": b"".join(parcel(bytes([b]), MEM if i == 20 else 0) for i, b in enumerate(table()[2:])),
+    # As QEMU migrates: a log, its eventfd, what goes into buffers, what goes into rings; and all of it back.
+    "log": negotiate(ALL | LOG_SHMFD) + table() + log() + msg(7, fds=EVENT) + u64(2, all_logged) + ring(0) + ring(1) + enable(0, 1)
+    + addresses(0, VRING_F_LOG, GUEST + 0x1000) + more(0, 8) + addresses(1, VRING_F_LOG, GUEST + 0x3000) + more(1, 6)
+    + addresses(0) + more(0, 12) + u64(2, VERSION_1 | PROTOCOL) + state(11, 0, 0) + state(11, 1, 0),
+    "log-packed": packed + log() + msg(7, fds=EVENT) + u64(2, all_logged | PACKED | IN_ORDER | EVENT_IDX)
+    + addresses(0, VRING_F_LOG, GUEST + 0x1000) + addresses(1, VRING_F_LOG, GUEST + 0x3000) + enable(0, 1)
+    + write(0x40, struct.pack("=QIHH", GUEST + 0x5000, 9, 0, 0x82) * 2) + state(11, 0, 0),
+    "log-short": negotiate(ALL | LOG_SHMFD) + table() + log(4096) + u64(2, all_logged) + ring(0) + enable(0) + more(0, 8),
+    "log-twice": negotiate(ALL | LOG_SHMFD) + table() + log() + log(1 << 18) + msg(7, fds=EVENT) + msg(7, fds=EVENT) + ring(0)
+    + addresses(0, VRING_F_LOG, GUEST) + enable(0) + more(0, 8),
+    "log-refused": negotiate(ALL | LOG_SHMFD) + table() + log(1 << 40) + msg(7, fds=MEM) + log(fds=EVENT) + log(0),
+    "log-unasked": negotiate(ALL) + table() + msg(7, fds=EVENT) + log(),
+    "packed": packed + enable(0, 1) + write(0x40, struct.pack("=QIHH", GUEST + 0x5000, 9, 5, 0x82)) + state(11, 0, 0)
+    + ring(0, base=0x8005) + enable(0),
     "many-fds": negotiate(ALL) + parcel(struct.pack("=III", 5, 1, 264), 9),
 }
 folder = pathlib.Path(__file__).parent / "seeds" / "vhost"
