@@ -39,7 +39,8 @@ unsigned virtq_packed_scan(struct virtq *vq, unsigned want)
 	return vq->n_known;
 }
 
-/* 2.8.7: all entries belong to the chain, in their order; of the flags, WRITE alone means something. */
+/* 2.8.7: all entries belong to the chain, in their order; of the flags, WRITE alone means something. Not for chains to be read: DPDK's
+ * driver (22.11, vring_desc_init_indirect_packed()) sets it in what it sends, and means nothing by it. */
 static int walk_table(struct virtq *vq, struct virtq_walk *w, uint64_t addr, uint32_t len)
 {
 	struct virtq_table t;
@@ -55,7 +56,8 @@ static int walk_table(struct virtq *vq, struct virtq_walk *w, uint64_t addr, uin
 		flags = le16toh(read_once(&d->flags));
 		if (unlikely(flags & VRING_DESC_F_INDIRECT))
 			return virtq_break(vq, "indirect descriptor inside an indirect table", flags);
-		err = virtq_walk_add(vq, w, le64toh(read_once(&d->addr)), le32toh(read_once(&d->len)), flags);
+		err =
+		    virtq_walk_add(vq, w, le64toh(read_once(&d->addr)), le32toh(read_once(&d->len)), flags & w->write);
 	}
 	return err;
 }

@@ -28,7 +28,7 @@ struct defect {
 	const char *error; /* part of what virtq_error() must say */
 	enum field field;
 	uint64_t value;
-	enum { ANYWHERE, DIRECT_NOT_FIRST, TABLE, DIRECT_LAST } where;
+	enum { ANYWHERE, DIRECT_NOT_FIRST, TABLE, DIRECT_LAST, NOT_READ_FROM_TABLE } where;
 };
 
 static const struct defect defects[] = {
@@ -40,7 +40,7 @@ static const struct defect defects[] = {
 	{ "highest address", "outside guest memory", ADDR, UINT64_MAX, ANYWHERE },
 	{ "longer than memory", "outside guest memory", DESC_LEN, 2 * REGION_SIZE + 1, ANYWHERE },
 	{ "length 2^32 - 1", "outside guest memory", DESC_LEN, UINT32_MAX, ANYWHERE },
-	{ "other direction", "buffer", FLIP_FLAGS, WRITE, ANYWHERE },
+	{ "other direction", "buffer", FLIP_FLAGS, WRITE, NOT_READ_FROM_TABLE },
 	{ "indirect in a chain", "inside a chain", FLIP_FLAGS, INDIRECT, DIRECT_NOT_FIRST },
 	{ "indirect in a table", "inside an indirect table", FLIP_FLAGS, INDIRECT, TABLE },
 	{ "id is the size", "buffer id", ID, SIZE, DIRECT_LAST },
@@ -162,7 +162,7 @@ static void check_defect(const struct defect *defect, bool in_table, unsigned st
 	ring_deinit(&r);
 }
 
-static bool applies(const struct defect *d, bool in_table, unsigned n, unsigned at)
+static bool applies(const struct defect *d, bool in_table, unsigned n, unsigned at, enum virtq_dir dir)
 {
 	switch (d->where) {
 	case DIRECT_NOT_FIRST:
@@ -171,6 +171,8 @@ static bool applies(const struct defect *d, bool in_table, unsigned n, unsigned 
 		return in_table;
 	case DIRECT_LAST:
 		return !in_table && at == n - 1;
+	case NOT_READ_FROM_TABLE:
+		return !in_table || dir == VIRTQ_WRITABLE;
 	default:
 		return true;
 	}
@@ -180,12 +182,30 @@ static void check_everywhere(const struct defect *defect, bool in_table, unsigne
 {
 	for (unsigned n = 1; n <= CHAIN; n++) {
 		for (unsigned at = 0; at < n; at++) {
-			if (!applies(defect, in_table, n, at))
-				continue;
-			check_defect(defect, in_table, start, n, at, VIRTQ_READABLE);
-			check_defect(defect, in_table, start, n, at, VIRTQ_WRITABLE);
+			if (applies(defect, in_table, n, at, VIRTQ_READABLE))
+				check_defect(defect, in_table, start, n, at, VIRTQ_READABLE);
+			if (applies(defect, in_table, n, at, VIRTQ_WRITABLE))
+				check_defect(defect, in_table, start, n, at, VIRTQ_WRITABLE);
 		}
 	}
+}
+
+/* DPDK's driver says of its tables that they are to be written, and sends what they hold. */
+static void test_table_to_be_read_that_says_otherwise(void **state)
+{
+	struct vring_packed_desc *desc[CHAIN];
+	struct virtq_chain chain;
+	struct ring r;
+
+	(void)state;
+	ring_at_place(&r, F_ALL_PACKED, 0);
+	lay_out(&r, true, 0, CHAIN, VIRTQ_READABLE, desc);
+	desc[0]->flags = desc[2]->flags = htole16(WRITE);
+	assert_int_equal(virtq_available(&r.dev, 1), 1);
+	assert_int_equal(pop(&r, VIRTQ_READABLE, &chain), 0);
+	assert_int_equal(chain.len, CHAIN * LEN);
+	assert_null(virtq_error(&r.dev));
+	ring_deinit(&r);
 }
 
 static void test_every_defect_at_every_place(void **state)
@@ -353,6 +373,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_defect_at_every_place),
+		cmocka_unit_test(test_table_to_be_read_that_says_otherwise),
 		cmocka_unit_test(test_indirect_tables),
 		cmocka_unit_test(test_endless_chain),
 		cmocka_unit_test(test_taken_back),
