@@ -85,9 +85,9 @@ class Job:
 class Guest:
     """`attach_args`: arguments for QEMU that give memory and network cards, in place of ours; `extra_args`: more of them."""
 
-    def __init__(self, name, nics, directory, cpus=1, attach_args=(), extra_args=()):
+    def __init__(self, name, nics, directory, cpus=1, memory_mb=MEMORY_MB, attach_args=(), extra_args=()):
         self.name, self.nics, self.dir = name, nics, pathlib.Path(directory)
-        self.cpus, self.attach_args, self.extra_args = cpus, list(attach_args), list(extra_args)
+        self.cpus, self.memory_mb, self.attach_args, self.extra_args = cpus, memory_mb, list(attach_args), list(extra_args)
         self.process = None
         self.jobs = {}
         self.ids = itertools.count(1)
@@ -124,7 +124,7 @@ class Guest:
         ]
         if self.attach_args:
             return argv + self.attach_args
-        argv += ["-m", str(MEMORY_MB), "-object", f"memory-backend-memfd,id=mem,size={MEMORY_MB}M,share=on",
+        argv += ["-m", str(self.memory_mb), "-object", f"memory-backend-memfd,id=mem,size={self.memory_mb}M,share=on",
                  "-machine", "memory-backend=mem"]
         for i, nic in enumerate(self.nics):
             argv += nic.qemu_args(i)

@@ -12,6 +12,7 @@ from .daemon import Daemon
 from .guest import Guest, Nic
 from .netns import Netns
 from .process import BUILD, GUEST_DIR, Process, Skip, lacking
+from .testpmd import Testpmd
 
 
 class Lab(contextlib.ExitStack):
@@ -57,6 +58,11 @@ class Lab(contextlib.ExitStack):
         guest = Guest(name or f"g{number}", nics, self.dir, **more)
         self.callback(guest.kill)
         return guest.start(wait)
+
+    def testpmd(self, ports, **options):
+        testpmd = Testpmd(ports, self.dir, **options)
+        self.callback(testpmd.kill)
+        return testpmd
 
     def netns(self):
         program = lacking("ip")

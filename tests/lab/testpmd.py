@@ -1,31 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DPDK's testpmd with two virtio-user ports, looping frames: a front-end that is not QEMU, without a guest."""
+"""DPDK's testpmd with virtio-user ports, looping frames: a front-end that is not QEMU, without a guest."""
 
 import re
 import subprocess
 
 from .process import Process, Skip, eventually, lacking
 
-MACS = ("52:54:00:00:00:01", "52:54:00:00:00:02")
 PROMPT = "testpmd> "
+RING_SIZE = 256
+
+
+def mac(port):
+    return f"52:54:00:00:00:{port + 1:02x}"
 
 
 class Testpmd:
-    __test__ = False  # whatever pytest thinks of its name
-    """io mode: what comes in at one port goes out of the other, unchanged."""
+    """io mode: what comes in at an even port goes out of the next one, and the other way round, unchanged.
 
-    def __init__(self, sockets, directory, devargs=""):
+    `ports`: (socket, further arguments of net_virtio_user) each. Forwards after say("start").
+    """
+
+    __test__ = False  # whatever pytest thinks of its name
+
+    def __init__(self, ports, directory, name="testpmd", queues=1, frame_max=1514):
         program = lacking("dpdk-testpmd")
         if program:
             raise Skip(f"no {program}")
-        vdevs = [f"--vdev=net_virtio_user{i},path={path},mac={mac},queues=1,queue_size=1024,{devargs}"
-                 for i, (path, mac) in enumerate(zip(sockets, MACS))]
+        vdevs = [f"--vdev=net_virtio_user{i},path={path},mac={mac(i)},queues={queues},queue_size={RING_SIZE},{args}"
+                 for i, (path, args) in enumerate(ports)]
+        large = [f"--max-pkt-len={frame_max + 4}", "--enable-scatter"] if frame_max > 1514 else []
         # Without hugepages DPDK takes its memory from one memfd, which can be shared as well.
         self.process = Process(
-            ["stdbuf", "-oL", "dpdk-testpmd", "--lcores=0@0,1@1", "--no-huge", "--no-shconf", "-m", "256", "--no-pci", "--no-telemetry",
-             f"--file-prefix={directory.name}", *vdevs, "--", "-i", "--forward-mode=io", "--nb-cores=1",
-             "--total-num-mbufs=16384", "--txd=1024", "--rxd=1024", f"--eth-peer=0,{MACS[1]}", f"--eth-peer=1,{MACS[0]}"],
-            directory / "testpmd.log", stdin=subprocess.PIPE)
+            ["stdbuf", "-oL", "dpdk-testpmd", "--lcores=0@0,1@1", "--no-huge", "--no-shconf", "-m", "512", "--no-pci", "--no-telemetry",
+             f"--file-prefix={directory.name}-{name}", *vdevs, "--", "-i", "--forward-mode=io", "--nb-cores=1",
+             f"--rxq={queues}", f"--txq={queues}", f"--rxd={RING_SIZE}", f"--txd={RING_SIZE}",
+             f"--total-num-mbufs={2 * RING_SIZE * queues * len(ports) + 4096}", *large,
+             *(f"--eth-peer={i},{mac(i ^ 1)}" for i in range(len(ports)))],
+            directory / f"{name}.log", stdin=subprocess.PIPE)
         try:
             eventually(lambda: self.prompts() or not self.process.running(), timeout=30, what="testpmd is ready")
             assert self.process.running(), self.process.log_tail()
@@ -45,8 +56,11 @@ class Testpmd:
         return self.process.log()[length:]
 
     def received(self):
-        """Frames that came in at (port 0, port 1)."""
+        """Frames that came in at (port 0, port 1, ...)."""
         return tuple(int(n) for n in re.findall(r"RX-packets:\s*(\d+)", self.say("show port stats all")))
+
+    def link_is_up(self, port):
+        return re.search(r"Link status: (\w+)", self.say(f"show port info {port}")).group(1) == "up"
 
     def kill(self):
         self.process.kill()

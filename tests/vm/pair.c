@@ -1,27 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pair.c - vhost-pair SOCKET_A SOCKET_B COUNT: two front-ends exchange frames through ringwayd, and leave.
+/* pair.c - vhost-pair [OPTION...] SOCKET_A SOCKET_B COUNT: two front-ends exchange frames through ringwayd, and leave.
  *
  * What a pair of guests does to the daemon, in milliseconds: attach, learn, move frames of many sizes both ways, go without a
- * word. Exit status 1 when a frame was lost or came out different. */
+ * word. Between the two may be more than the daemon, as long as frames come out of it as they went in. Each is numbered and
+ * compared byte by byte. Exit status 1 when a frame was lost, came twice or came out different.
+ *
+ * With -r it outlives the daemon: it connects again when the connection has gone, and goes on until SIGTERM or COUNT. What
+ * was lost or came twice is then for the caller to judge, who reads the counts from stdout. */
 #include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <linux/if_ether.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
+#include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
+#include "base/compiler.h"
 #include "vhost/frontend.h"
 #include "vhost/wire.h"
 
-enum { FRAME_MIN = 60, FRAME_MAX = 1514, HEADERS = 14, WAIT_MS = 5000 };
+enum {
+	FRAME_MIN = 60,
+	FRAME_MAX = 65535,
+	ADDRESSES = 12, /* bytes that say whose a frame is */
+	NUMBER_AT = 42, /* behind Ethernet, IPv4, UDP */
+	FLOWS = 16,
+	STALL_NS = 300 * 1000 * 1000,
+	WAIT_NS = 5 * 1000 * 1000 * 1000ll,
+	RECONNECT_PAUSE_US = 10000,
+};
 
 #define BIT(n) (1ull << (n))
 
-static struct vhost_frontend *attach(const char *socket)
+static struct options {
+	unsigned count, window, len_max;
+	bool outlives;
+} options = { .window = 1, .len_max = 1514 };
+
+struct end {
+	const char *socket;
+	struct vhost_frontend *frontend;
+	uint8_t number; /* last byte of its address */
+};
+
+struct direction {
+	struct end *from, *to;
+	uint8_t *seen; /* bit per frame */
+	unsigned sent, received, repeated;
+	unsigned under_way;   /* or lost */
+	uint64_t progress_ns; /* when one was last received */
+};
+
+static struct end ends[2];
+static struct direction directions[2] = { { .from = &ends[0], .to = &ends[1] }, { .from = &ends[1], .to = &ends[0] } };
+static volatile sig_atomic_t told_to_stop;
+
+static bool attach(struct end *e)
 {
 	struct vhost_frontend_config config = {
-		.socket = socket,
+		.socket = e->socket,
 		.queue_pairs = 1,
 		/* Without acknowledgements nobody knows when the back-end is ready. */
 		.protocol_features = BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK),
@@ -29,73 +73,258 @@ static struct vhost_frontend *attach(const char *socket)
 	};
 	char err[256] = "";
 	int error;
-	struct vhost_frontend *f = vhost_frontend_create(&config, &error, err, sizeof(err));
 
-	if (!f)
-		fprintf(stderr, "%s: %s: %s\n", socket, err, strerror(-error));
-	return f;
+	e->frontend = vhost_frontend_create(&config, &error, err, sizeof(err));
+	if (!e->frontend)
+		fprintf(stderr, "vhost-pair: %s\n", err);
+	return e->frontend;
 }
 
-static size_t make_frame(uint8_t *frame, unsigned from, unsigned to, unsigned seq)
-{
-	size_t len = FRAME_MIN + seq * 37 % (FRAME_MAX - FRAME_MIN + 1);
-	const uint8_t header[HEADERS] = { 2, 0, 0, 0, 0, (uint8_t)to, 2, 0, 0, 0, 0, (uint8_t)from, 0x88, 0xb5 };
+/* Frames */
 
-	memcpy(frame, header, sizeof(header));
-	for (size_t i = HEADERS; i < len; i++)
-		frame[i] = (uint8_t)(i * 7 + seq);
+static void put_be16(uint8_t *p, unsigned v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static unsigned ip_checksum(const uint8_t *header)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < 20; i += 2)
+		sum += (unsigned)(header[i] << 8 | header[i + 1]);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~(sum + (sum >> 16)) & 0xffff;
+}
+
+static void put_addresses(uint8_t *frame, const struct direction *d)
+{
+	const uint8_t addresses[ADDRESSES] = { 2, 0, 0, 0, 0, d->to->number, 2, 0, 0, 0, 0, d->from->number };
+
+	memcpy(frame, addresses, sizeof(addresses));
+}
+
+/* UDP without a checksum, in several flows: whoever spreads flows over queues uses all of them. */
+static size_t make_frame(uint8_t *frame, const struct direction *d, uint32_t number)
+{
+	size_t len = FRAME_MIN + number * 37 % (options.len_max - FRAME_MIN + 1);
+
+	memset(frame, 0, NUMBER_AT);
+	put_addresses(frame, d);
+	put_be16(frame + 12, ETH_P_IP);
+	frame[14] = 0x45;
+	put_be16(frame + 16, (unsigned)len - 14);
+	frame[22] = 64;
+	frame[23] = IPPROTO_UDP;
+	frame[26] = frame[30] = 10;
+	frame[29] = d->from->number;
+	frame[33] = d->to->number;
+	put_be16(frame + 24, ip_checksum(frame + 14));
+	put_be16(frame + 34, 1024 + number % FLOWS);
+	put_be16(frame + 36, 9);
+	put_be16(frame + 38, (unsigned)len - 34);
+	memcpy(frame + NUMBER_AT, &number, sizeof(number));
+	for (size_t i = NUMBER_AT + sizeof(number); i < len; i++)
+		frame[i] = (uint8_t)(i * 7 + number);
 	return len;
 }
 
-/* One frame, waited for. What else arrives (a flood, an announcement) is not ours. */
-static int exchange(struct vhost_frontend *from, unsigned from_idx, struct vhost_frontend *to, unsigned to_idx,
-		    unsigned seq)
+/* What else arrives (a flood, an announcement) is not ours. */
+static int check_frame(struct direction *d, const uint8_t *got, size_t len)
 {
-	uint8_t frame[FRAME_MAX], got[FRAME_MAX];
-	size_t len = make_frame(frame, from_idx, to_idx, seq);
-	struct vnet_hdr hdr;
-	int err = vhost_frontend_send(from, 0, NULL, frame, len);
+	uint8_t expected[FRAME_MAX];
+	uint32_t number;
 
-	if (err)
-		return err;
-	vhost_frontend_flush(from, 0);
-	for (;;) {
-		long n = vhost_frontend_receive(to, 0, &hdr, got, sizeof(got));
-
-		if (n == -EAGAIN) {
-			err = vhost_frontend_wait(to, 0, WAIT_MS);
-			if (err)
-				return err;
-		} else if (n < 0) {
-			return (int)n;
-		} else if ((size_t)n == len && !memcmp(frame, got, len)) {
-			return 0;
-		} else if (n >= HEADERS && got[HEADERS - 2] == 0x88 && got[HEADERS - 1] == 0xb5) {
-			return -EBADMSG;
-		}
+	memcpy(&number, got + NUMBER_AT, sizeof(number));
+	if (number >= d->sent) {
+		fprintf(stderr, "vhost-pair: frame %u of %u\n", number, d->sent);
+		return -EBADMSG;
 	}
+	if (len != make_frame(expected, d, number) || memcmp(got, expected, len) != 0) {
+		fprintf(stderr, "vhost-pair: frame %u with %zu bytes is not what was sent\n", number, len);
+		return -EBADMSG;
+	}
+	if (d->seen[number / 8] & 1u << number % 8)
+		d->repeated++;
+	else
+		d->received++;
+	d->seen[number / 8] |= (uint8_t)(1u << number % 8);
+	d->under_way -= d->under_way > 0;
+	d->progress_ns = clock_ns();
+	return 0;
+}
+
+static bool is_ours(const struct direction *d, const uint8_t *got, long len)
+{
+	uint8_t addresses[ADDRESSES];
+
+	put_addresses(addresses, d);
+	return len >= FRAME_MIN && memcmp(got, addresses, sizeof(addresses)) == 0;
+}
+
+/* Exchange */
+
+static int send_some(struct direction *d)
+{
+	uint8_t frame[FRAME_MAX];
+	int err = 0;
+
+	while (!told_to_stop && d->sent < options.count && d->under_way < options.window) {
+		err = vhost_frontend_send(d->from->frontend, 0, NULL, frame, make_frame(frame, d, d->sent));
+		if (err < 0)
+			break;
+		d->sent++;
+		d->under_way++;
+	}
+	vhost_frontend_flush(d->from->frontend, 0);
+	return err == -EAGAIN ? 0 : err;
+}
+
+static int receive_some(struct direction *d)
+{
+	static uint8_t got[FRAME_MAX];
+	struct vnet_hdr hdr;
+	long len;
+	int err;
+
+	for (;;) {
+		len = vhost_frontend_receive(d->to->frontend, 0, &hdr, got, sizeof(got));
+		if (len < 0)
+			return len == -EAGAIN ? 0 : (int)len;
+		if (!is_ours(d, got, len))
+			continue;
+		err = check_frame(d, got, (size_t)len);
+		if (err < 0)
+			return err;
+	}
+}
+
+/* A frame that has not come for long makes room for others: a daemon that is killed takes some along. */
+static void write_off(struct direction *d)
+{
+	if (clock_ns() - d->progress_ns > STALL_NS)
+		d->under_way = 0;
+}
+
+static int reconnect(struct end *e)
+{
+	uint64_t give_up = clock_ns() + 4 * WAIT_NS;
+	int err = 0;
+
+	while (!vhost_frontend_is_connected(e->frontend)) {
+		err = vhost_frontend_reconnect(e->frontend);
+		if (err == 0 || clock_ns() > give_up)
+			break;
+		usleep(RECONNECT_PAUSE_US);
+	}
+	return err;
+}
+
+static int turn(struct direction *d)
+{
+	int err = options.outlives ? reconnect(d->from) : 0;
+
+	if (!err)
+		err = send_some(d);
+	if (!err)
+		err = receive_some(d);
+	if (options.outlives)
+		write_off(d);
+	return err;
+}
+
+static bool is_over(const struct direction *d)
+{
+	bool all_sent = told_to_stop || d->sent == options.count;
+
+	return all_sent && (d->received == d->sent || (options.outlives && d->under_way == 0));
+}
+
+static int exchange(void)
+{
+	uint64_t now = clock_ns();
+	int err = 0;
+
+	directions[0].progress_ns = directions[1].progress_ns = now;
+	for (unsigned i = 0; !err && !(is_over(&directions[0]) && is_over(&directions[1])); i++) {
+		unsigned came = directions[0].received + directions[1].received;
+		struct direction *d = &directions[i % 2];
+
+		err = turn(&directions[0]);
+		if (!err)
+			err = turn(&directions[1]);
+		if (err || came != directions[0].received + directions[1].received)
+			continue;
+		if (!options.outlives && clock_ns() - MAX(d->progress_ns, now) > WAIT_NS && !is_over(d))
+			return -ETIMEDOUT;
+		err = vhost_frontend_wait(d->to->frontend, 0, 1);
+		if (err == -EAGAIN || options.outlives)
+			err = 0;
+	}
+	return err;
+}
+
+static void print_counts(void)
+{
+	unsigned sent = directions[0].sent + directions[1].sent;
+	unsigned received = directions[0].received + directions[1].received;
+
+	printf("{\"sent\": %u, \"lost\": %u, \"repeated\": %u}\n", sent, sent - received,
+	       directions[0].repeated + directions[1].repeated);
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+	told_to_stop = 1;
+}
+
+static bool parse_options(int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "l:w:r")) != -1) {
+		if (c == 'l')
+			options.len_max = (unsigned)atoi(optarg);
+		else if (c == 'w')
+			options.window = (unsigned)atoi(optarg);
+		else if (c == 'r')
+			options.outlives = true;
+		else
+			return false;
+	}
+	if (argc - optind != 3 || options.len_max < FRAME_MIN || options.len_max > FRAME_MAX)
+		return false;
+	options.count = (unsigned)strtoul(argv[optind + 2], NULL, 10);
+	return true;
 }
 
 int main(int argc, char **argv)
 {
-	struct vhost_frontend *a, *b;
+	bool attached = true;
 	int err = -ENOTCONN;
 
-	if (argc != 4) {
-		fprintf(stderr, "usage: vhost-pair SOCKET_A SOCKET_B COUNT\n");
+	if (!parse_options(argc, argv)) {
+		fprintf(stderr, "usage: vhost-pair [-l LONGEST] [-w UNDER_WAY] [-r] SOCKET_A SOCKET_B COUNT\n");
 		return 2;
 	}
-	a = attach(argv[1]);
-	b = a ? attach(argv[2]) : NULL;
-	if (b)
-		err = 0;
-	for (unsigned seq = 0; !err && seq < (unsigned)atoi(argv[3]); seq++) {
-		err = exchange(a, 1, b, 2, seq);
-		if (!err)
-			err = exchange(b, 2, a, 1, seq);
+	signal(SIGTERM, on_signal);
+	signal(SIGPIPE, SIG_IGN);
+	for (unsigned i = 0; i < 2; i++) {
+		ends[i] = (struct end){ .socket = argv[optind + (int)i], .number = (uint8_t)(1 + i) };
+		directions[i].seen = calloc(1, options.count / 8 + 1);
+		attached = attached && directions[i].seen && attach(&ends[i]);
 	}
-	vhost_frontend_destroy(b);
-	vhost_frontend_destroy(a);
+	if (attached)
+		err = exchange();
+	print_counts();
+	for (unsigned i = 0; i < 2; i++) {
+		vhost_frontend_destroy(ends[i].frontend);
+		free(directions[i].seen);
+		if (directions[i].repeated && !options.outlives)
+			err = -EEXIST;
+	}
 	if (err)
 		fprintf(stderr, "vhost-pair: %s\n", strerror(-err));
 	return err ? 1 : 0;
