@@ -40,8 +40,9 @@ def churn(daemon, netns, times):
 
 
 def back_to(daemon, fds):
-    """The daemon closes what a peer leaves behind once it has seen it go, which is after the peer has gone."""
-    eventually(lambda: daemon.process.open_fds() == fds, what=f"the daemon is back at {fds} open descriptors")
+    """The daemon closes what a peer leaves behind once it has seen it go, which is after the peer has gone. So the count of before may
+    have had one that was about to close, the connection of `ringway status` at the start."""
+    eventually(lambda: daemon.process.open_fds() <= fds, what=f"the daemon is back at {fds} open descriptors")
 
 
 def make_netns(lab):
