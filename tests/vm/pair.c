@@ -203,21 +203,27 @@ static int receive_some(struct direction *d)
 /* A frame that has not come for long makes room for others: a daemon that is killed takes some along. */
 static void write_off(struct direction *d)
 {
-	if (clock_ns() - d->progress_ns > STALL_NS)
-		d->under_way = 0;
+	uint64_t now = clock_ns();
+
+	if (now - d->progress_ns <= STALL_NS)
+		return;
+	d->under_way = 0;
+	d->progress_ns = now;
 }
 
+/* One attempt may meet a daemon that dies in the middle of it. */
 static int reconnect(struct end *e)
 {
 	uint64_t give_up = clock_ns() + 4 * WAIT_NS;
 	int err = 0;
 
-	while (!vhost_frontend_is_connected(e->frontend)) {
+	if (vhost_frontend_is_connected(e->frontend))
+		return 0;
+	do {
 		err = vhost_frontend_reconnect(e->frontend);
-		if (err == 0 || clock_ns() > give_up)
-			break;
-		usleep(RECONNECT_PAUSE_US);
-	}
+		if (err)
+			usleep(RECONNECT_PAUSE_US);
+	} while (err && clock_ns() < give_up);
 	return err;
 }
 
