@@ -59,9 +59,11 @@ class Lab(contextlib.ExitStack):
         self.callback(guest.kill)
         return guest.start(wait)
 
-    def testpmd(self, ports, **options):
+    def testpmd(self, ports, wait=True, **options):
         testpmd = Testpmd(ports, self.dir, **options)
         self.callback(testpmd.kill)
+        if wait:
+            testpmd.wait()
         return testpmd
 
     def netns(self):

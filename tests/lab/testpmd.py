@@ -17,7 +17,8 @@ def mac(port):
 class Testpmd:
     """io mode: what comes in at an even port goes out of the next one, and the other way round, unchanged.
 
-    `ports`: (socket, further arguments of net_virtio_user) each. Forwards after say("start").
+    `ports`: (socket, further arguments of net_virtio_user) each. Forwards after wait() and say("start"). With server=1 it makes the sockets,
+    and is ready when somebody has connected to each.
     """
 
     __test__ = False  # whatever pytest thinks of its name
@@ -37,12 +38,10 @@ class Testpmd:
              f"--total-num-mbufs={2 * RING_SIZE * queues * len(ports) + 4096}", *large,
              *(f"--eth-peer={i},{mac(i ^ 1)}" for i in range(len(ports)))],
             directory / f"{name}.log", stdin=subprocess.PIPE)
-        try:
-            eventually(lambda: self.prompts() or not self.process.running(), timeout=30, what="testpmd is ready")
-            assert self.process.running(), self.process.log_tail()
-        except AssertionError:
-            self.process.kill()
-            raise
+
+    def wait(self):
+        eventually(lambda: self.prompts() or not self.process.running(), timeout=30, what="testpmd is ready")
+        assert self.process.running(), self.process.log_tail()
 
     def prompts(self):
         return self.process.log().count(PROMPT)
