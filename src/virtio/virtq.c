@@ -37,6 +37,7 @@ int virtq_init(struct virtq *vq, const struct virtq_config *config, const struct
 	vq->used = config->used;
 	vq->mem = mem;
 	vq->journal = config->journal;
+	vq->inflight = config->inflight;
 	vq->size = config->size;
 	vq->mask = config->size - 1;
 	vq->event_idx = has_feature(config, VIRTIO_RING_F_EVENT_IDX);
@@ -58,6 +59,7 @@ void virtq_stop(struct virtq *vq)
 {
 	vq->running = false;
 	vq->journal = NULL;
+	vq->inflight = NULL;
 	forget_available(vq);
 }
 

@@ -11,8 +11,8 @@
  * pops chains, pushes them back used, publishes once per batch and asks whether to notify. Control parks it again to read
  * `last_avail` (VHOST_USER_GET_VRING_BASE) or to change anything.
  *
- * Pop and push need not be in the same order, except where VIRTIO_F_IN_ORDER was negotiated: then the caller pushes in the order in
- * which it popped. The worker may hold up to `size` chains. Every popped chain is pushed or unpopped before the ring is parked. */
+ * Pop and push need not be in the same order, except where VIRTIO_F_IN_ORDER was negotiated or an area of virtq_inflight.h is kept: then the
+ * caller pushes in the order in which it popped. The worker may hold up to `size` chains. Every popped chain is pushed or unpopped before the ring is parked. */
 #ifndef RINGWAY_VIRTIO_VIRTQ_H
 #define RINGWAY_VIRTIO_VIRTQ_H
 
@@ -93,6 +93,8 @@ static always_inline void virtq_publish(struct virtq *vq)
 		virtq_split_publish(vq);
 	if (unlikely(vq->ring_log))
 		virtq_log_published(vq, first);
+	if (unlikely(vq->inflight))
+		virtq_inflight_published(vq);
 }
 
 /* After a publish: does the driver want to be notified? Counts as having decided: call the eventfd when true. */

@@ -13,8 +13,8 @@
  * clears the device's event area when it sets up a ring, and no device of ours leaves a 0 there. But QEMU writes there as well while
  * it has no back-end, so the descriptors are asked, too: the last one that was used, and the one to go on from.
  *
- * The journal may lie in memory that a front-end shares (VHOST_USER_SET_INFLIGHT_FD): it is written at all times and read only to
- * resume, each field once, and nothing in it is believed. */
+ * The file may be another process's to write: nothing in it is believed, and each field is read once. A front-end that keeps what is in
+ * flight itself (virtq_inflight.h) needs no journal. */
 #ifndef RINGWAY_VIRTIO_VIRTQ_JOURNAL_H
 #define RINGWAY_VIRTIO_VIRTQ_JOURNAL_H
 

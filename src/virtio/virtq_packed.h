@@ -126,6 +126,8 @@ static always_inline void virtq_packed_push(struct virtq *vq, const struct virtq
 
 	if (likely(vq->journal))
 		virtq_journal_push(vq->journal, (virtq_pos)pos, chain->id, chain->n_desc, len);
+	else if (vq->inflight)
+		virtq_inflight_note(vq, (virtq_pos)pos, chain);
 	write_once(&d->id, htole16(chain->id));
 	write_once(&d->len, htole32(len));
 	/* The driver goes in order: while the first is held back, it sees none of the others. */
@@ -140,6 +142,8 @@ static always_inline void virtq_packed_publish(struct virtq *vq)
 {
 	struct vring_packed_desc *first = &vq->packed_desc[vq->published_idx & VIRTQ_POS_IDX];
 
+	if (unlikely(vq->inflight))
+		virtq_inflight_publish(vq);
 	vq->published_idx = vq->used_idx;
 	/* All that virtq_packed_push() wrote, and the guest's buffers, before the flags that show it. */
 	store_release(&first->flags, htole16(vq->held_flags));

@@ -13,6 +13,7 @@
 #include "base/barrier.h"
 #include "base/compiler.h"
 #include "virtio/guest_mem.h"
+#include "virtio/virtq_inflight.h"
 #include "virtio/virtq_journal.h"
 
 struct dirty_log;
@@ -37,6 +38,7 @@ struct virtq_config {
 	void *used;          /* device area */
 	uint16_t last_avail; /* where to go on (VHOST_USER_SET_VRING_BASE); packed: bit 15 is the wrap counter */
 	struct virtq_journal *journal; /* packed: to be kept, begun or resumed already (virtq_journal.h); NULL: none */
+	void *inflight; /* in place of a journal: to be kept, begun or resumed already (virtq_inflight.h) */
 };
 
 /* A place in a packed ring: the index, with the wrap counter as bit 15, as the event areas and vhost-user have it. */
@@ -83,6 +85,10 @@ struct virtq {
 	/* While the guest is migrated (virtq_set_log()). Written by control while parked. NULL: not logged. */
 	const struct dirty_log *buffer_log, *ring_log;
 	uint64_t log_addr;
+
+	/* For a front-end that wants to know what is in flight; not together with a journal. NULL: nobody does. */
+	void *inflight;
+	uint16_t n_noted; /* packed: entries of the area that are taken by what was pushed since the last publication */
 };
 
 /* One popped chain. */
