@@ -77,8 +77,9 @@ uint64_t vhost_backend_offered_features(const struct vhost_backend *b)
 uint64_t vhost_backend_offered_protocol_features(const struct vhost_backend *b)
 {
 	uint64_t f = 1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_LOG_SHMFD |
-		     1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK | 1ull << VHOST_USER_PROTOCOL_F_RESET_DEVICE |
-		     1ull << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS | 1ull << VHOST_USER_PROTOCOL_F_STATUS;
+		     1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK | 1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD |
+		     1ull << VHOST_USER_PROTOCOL_F_RESET_DEVICE | 1ull << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS |
+		     1ull << VHOST_USER_PROTOCOL_F_STATUS;
 
 	if (b->config.mtu > 0)
 		f |= 1ull << VHOST_USER_PROTOCOL_F_MTU;
@@ -102,6 +103,7 @@ static void forget_session(struct vhost_backend *b)
 		vhost_ring_forget(b, &b->rings[i]);
 	guest_mem_clear(&b->mem);
 	dirty_log_deinit(&b->log);
+	vhost_inflight_forget(b);
 	b->features = 0;
 	b->protocol_features = 0;
 	b->has_features = false;
@@ -424,13 +426,14 @@ static void check_memory(struct vhost_backend *b)
 {
 	const struct guest_region *lost = guest_mem_lost(&b->mem);
 
-	if (!b->connected || (!lost && !dirty_log_is_lost(&b->log)))
+	if (!b->connected || (!lost && !dirty_log_is_lost(&b->log) && !vhost_inflight_is_lost(b)))
 		return;
 	if (lost)
 		vhost_backend_reason(b, -EFAULT, "memory was cut short: the file of the region at %#" PRIx64,
 				     lost->guest_addr);
 	else
-		vhost_backend_reason(b, -EFAULT, "memory was cut short: the file of the dirty log");
+		vhost_backend_reason(b, -EFAULT, "memory was cut short: the file of the %s",
+				     dirty_log_is_lost(&b->log) ? "dirty log" : "inflight area");
 	end_connection(b, -EFAULT);
 }
 

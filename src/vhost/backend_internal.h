@@ -7,6 +7,7 @@
  *   backend_memory.c    handlers: the guest's memory
  *   backend_log.c       handlers: the log of pages written, for migration
  *   backend_rings.c     handlers: rings; and the ring states
+ *   backend_inflight.c  handlers: the area in which the front-end keeps what is in flight
  *   backend_journal.c   where packed rings stand, kept for the next process
  *
  * A handler runs with the rings parked that the table says. It leaves its reply in the message's payload and returns 0, or a
@@ -25,6 +26,13 @@
 
 struct watch;
 struct vhost_journal_file;
+
+/* Memory of the front-end's for what is in flight in rings 0 to n_rings - 1. */
+struct vhost_inflight {
+	struct guest_region map;
+	uint16_t n_rings; /* 0: there is none */
+	uint16_t ring_size;
+};
 
 enum { VHOST_FDS_PER_RING = 3 }; /* call, kick, err */
 
@@ -53,6 +61,7 @@ struct vhost_backend {
 	uint16_t mtu;
 	struct guest_mem mem;
 	struct dirty_log log;
+	struct vhost_inflight inflight;
 
 	/* To be told, or closed, when nothing is parked any more. */
 	uint32_t changed_rings; /* bit per ring */
@@ -61,6 +70,9 @@ struct vhost_backend {
 	int lost_fds[VHOST_FDS_PER_RING * VHOST_RINGS_MAX];
 	unsigned n_lost_fds;
 
+	/* Of the message being handled. */
+	uint32_t reply_size;      /* payload, 0: REPLY_ACK alone; a handler may change it */
+	int reply_fd;             /* -1: none; closed when it was sent */
 	const char *message_name; /* of the message being handled, for reasons; NULL: none */
 	char error[256];
 	char connect_error[128]; /* why there is no connection; client mode */
@@ -117,10 +129,24 @@ void vhost_backend_set_logs(struct vhost_backend *b);
 
 int vhost_journal_open(struct vhost_backend *b); /* 0 or -ENOMEM */
 void vhost_journal_close(struct vhost_backend *b);
-/* Where the ring with these areas goes on, and its journal, into c->last_avail and c->journal. */
-void vhost_ring_find_place(struct vhost_backend *b, struct vhost_ring *r, struct virtq_config *c);
-/* The front-end knows where the ring stands. */
+/* Where the ring with these areas goes on, and what is written about that, into c->last_avail, c->journal and c->inflight. 0;
+ * -EBADMSG: what the front-end keeps about it is impossible; -ENOMEM. */
+int vhost_ring_find_place(struct vhost_backend *b, struct vhost_ring *r, struct virtq_config *c);
+/* The front-end knows where the ring stands, or it does not count. */
 void vhost_ring_end_journal(struct vhost_backend *b, const struct vhost_ring *r);
+
+/* backend_inflight.c */
+
+/* Parked. No area any more. */
+void vhost_inflight_forget(struct vhost_backend *b);
+/* Was its file cut short under us? */
+bool vhost_inflight_is_lost(const struct vhost_backend *b);
+/* The ring's part of it, or NULL. */
+void *vhost_ring_inflight(const struct vhost_backend *b, const struct vhost_ring *r);
+
+/* backend_session.c */
+
+bool vhost_backend_any_ring_runs(const struct vhost_backend *b);
 
 /* Handlers. `r`: the ring that the message names, NULL when it names none. */
 #define VHOST_HANDLER(name) int name(struct vhost_backend *b, union vhost_user_payload *p, struct vhost_ring *r)
@@ -139,6 +165,8 @@ VHOST_HANDLER(vhost_handle_set_status);
 VHOST_HANDLER(vhost_handle_set_mem_table);
 VHOST_HANDLER(vhost_handle_set_log_base);
 VHOST_HANDLER(vhost_handle_set_log_fd);
+VHOST_HANDLER(vhost_handle_get_inflight_fd);
+VHOST_HANDLER(vhost_handle_set_inflight_fd);
 VHOST_HANDLER(vhost_handle_get_max_mem_slots);
 VHOST_HANDLER(vhost_handle_add_mem_reg);
 VHOST_HANDLER(vhost_handle_rem_mem_reg);

@@ -101,24 +101,37 @@ static struct virtq_journal *ring_journal(struct vhost_backend *b, const struct 
 	return &b->journal->rings[vhost_ring_index(b, r)];
 }
 
-void vhost_ring_find_place(struct vhost_backend *b, struct vhost_ring *r, struct virtq_config *c)
+int vhost_ring_find_place(struct vhost_backend *b, struct vhost_ring *r, struct virtq_config *c)
 {
 	bool packed = c->features & (1ull << VIRTIO_F_RING_PACKED);
+	int err = 0;
 
 	c->last_avail = r->base;
-	c->journal = packed ? ring_journal(b, r) : NULL;
+	c->inflight = vhost_ring_inflight(b, r);
+	c->journal = packed && !c->inflight ? ring_journal(b, r) : NULL;
+	if (c->inflight && r->num > b->inflight.ring_size)
+		return -EBADMSG;
+	if (r->placed && c->inflight)
+		virtq_inflight_begin(c);
 	if (r->placed)
-		return;
-	if (!packed)
+		return 0;
+	if (c->inflight)
+		err = virtq_inflight_resume(c);
+	else if (!packed)
 		c->last_avail = le16toh(read_once(&((const struct vring_used *)c->used)->idx));
 	else if (!virtq_journal_resume(c->journal, c, r->desc_user_addr, r->base, &c->last_avail))
 		virtq_journal_begin(c->journal, c, r->desc_user_addr, r->base);
-	if (c->last_avail != r->base)
+	if (err == 0 && c->last_avail != r->base)
 		log_info("%s: ring %u goes on at %#x, not at %#x", b->config.socket, vhost_ring_index(b, r),
 			 c->last_avail, r->base);
+	return err;
 }
 
 void vhost_ring_end_journal(struct vhost_backend *b, const struct vhost_ring *r)
 {
+	void *inflight = vhost_ring_inflight(b, r);
+
 	virtq_journal_end(ring_journal(b, r));
+	if (inflight)
+		virtq_inflight_end(inflight);
 }

@@ -10,6 +10,7 @@
  * when a guest is reset, and DPDK's virtio-user as a server first of all stops the rings of a connection that is new. */
 #include <errno.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "vhost/backend_internal.h"
 
@@ -33,13 +34,15 @@ enum when {
 /* A bit number plus one. */
 #define NEEDS(feature) (VHOST_USER_PROTOCOL_F_##feature + 1)
 
+enum { AS_LONG = UINT8_MAX };
+
 struct message {
 	const char *name;
 	VHOST_HANDLER((*handler));
 	uint16_t size; /* of the payload, plus up to max_items times item_size when that is not 0 */
 	uint8_t item_size, max_items;
 	uint8_t min_fds, max_fds;
-	uint8_t reply_size; /* 0: no reply of its own, but REPLY_ACK */
+	uint8_t reply_size; /* 0: no reply of its own, but REPLY_ACK; AS_LONG: of as many bytes as the request */
 	uint8_t needs;      /* NEEDS(protocol feature); 0: none */
 	enum when when;
 	enum ring_field ring;
@@ -89,6 +92,13 @@ static const struct message messages[VHOST_USER_REQUEST_MAX + 1] = {
 	[VHOST_USER_NET_SET_MTU] = { "NET_SET_MTU", vhost_handle_set_mtu, U64, .needs = NEEDS(MTU) },
 	[VHOST_USER_SET_VRING_ENDIAN] = { "SET_VRING_ENDIAN", vhost_handle_set_vring_endian, STATE,
 					  .when = RING_STOPPED, .ring = RING_U32 },
+	/* 20 bytes in the specification, 24 from front-ends */
+	[VHOST_USER_GET_INFLIGHT_FD] = { "GET_INFLIGHT_FD", vhost_handle_get_inflight_fd, 20, .item_size = 4,
+					 .max_items = 1, .reply_size = AS_LONG, .needs = NEEDS(INFLIGHT_SHMFD),
+					 .when = FEATURES_KNOWN },
+	[VHOST_USER_SET_INFLIGHT_FD] = { "SET_INFLIGHT_FD", vhost_handle_set_inflight_fd, 20, .item_size = 4,
+					 .max_items = 1, .min_fds = 1, .max_fds = 1, .needs = NEEDS(INFLIGHT_SHMFD),
+					 .when = FEATURES_KNOWN, .parks = PARKS_ALL },
 	[VHOST_USER_RESET_DEVICE] = { "RESET_DEVICE", vhost_handle_reset_device, .needs = NEEDS(RESET_DEVICE),
 				      .parks = PARKS_ALL },
 	[VHOST_USER_GET_MAX_MEM_SLOTS] = { "GET_MAX_MEM_SLOTS", vhost_handle_get_max_mem_slots, .reply_size = U64,
@@ -180,12 +190,12 @@ static int handle(struct vhost_backend *b, const struct message *m, struct vhost
 	return err;
 }
 
-static int reply(struct vhost_backend *b, uint32_t size)
+static int reply(struct vhost_backend *b)
 {
 	struct vhost_user_msg *msg = &b->socket.msg;
-	struct vhost_user_msg answer = { { msg->header.request, VHOST_USER_VERSION | VHOST_USER_REPLY, size },
+	struct vhost_user_msg answer = { { msg->header.request, VHOST_USER_VERSION | VHOST_USER_REPLY, b->reply_size },
 					 msg->payload };
-	int err = vhost_socket_send(&b->socket, &answer, NULL, 0);
+	int err = vhost_socket_send(&b->socket, &answer, &b->reply_fd, b->reply_fd >= 0);
 
 	return err < 0 ? vhost_backend_reason(b, err, "%s", b->socket.error) : 0;
 }
@@ -196,7 +206,8 @@ static int acknowledge(struct vhost_backend *b, int err)
 	if (err < 0)
 		log_limited(&b->log_limit, 10, LOG_LEVEL_WARNING, "%s: %s", b->config.socket, b->error);
 	b->socket.msg.payload.u64 = (uint64_t)-err;
-	return reply(b, U64);
+	b->reply_size = U64;
+	return reply(b);
 }
 
 static int act(struct vhost_backend *b, const struct message *m)
@@ -211,7 +222,7 @@ static int act(struct vhost_backend *b, const struct message *m)
 	if (err == 0)
 		err = handle(b, m, r);
 	if (err == 0 && m->reply_size > 0)
-		return reply(b, m->reply_size);
+		return reply(b);
 	if (err == -EPROTO || m->reply_size > 0)
 		return err;
 	if ((b->socket.msg.header.flags & VHOST_USER_NEED_REPLY) &&
@@ -228,7 +239,12 @@ int vhost_backend_dispatch(struct vhost_backend *b)
 	if (request > VHOST_USER_REQUEST_MAX || !messages[request].handler)
 		return vhost_backend_reason(b, -EPROTO, "message %" PRIu32 " is not known", request);
 	b->message_name = messages[request].name;
+	b->reply_size =
+	    messages[request].reply_size == AS_LONG ? b->socket.msg.header.size : messages[request].reply_size;
+	b->reply_fd = -1;
 	err = act(b, &messages[request]);
+	if (b->reply_fd >= 0)
+		close(b->reply_fd);
 	b->message_name = NULL;
 	return err;
 }

@@ -141,7 +141,9 @@ static int map(struct vhost_backend *b, struct vhost_ring *r)
 	err = find_areas(b, r, &c, &fault);
 	if (err < 0)
 		return err;
-	vhost_ring_find_place(b, r, &c);
+	err = vhost_ring_find_place(b, r, &c);
+	if (err < 0)
+		return err;
 	err = virtq_init(&r->vq, &c, &b->mem);
 	if (err < 0)
 		return err;
@@ -187,7 +189,9 @@ static int remap_or_explain(struct vhost_backend *b, struct vhost_ring *r)
 	int err = vhost_ring_remap(b, r);
 
 	if (err < 0 && check_areas(b, r) == 0)
-		vhost_backend_reason(b, err, "ring of %u entries: %s", r->num, strerrordesc_np(-err));
+		vhost_backend_reason(b, err, "ring of %u entries: %s", r->num,
+				     err == -EBADMSG ? "the inflight area is about another one, or damaged"
+						     : strerrordesc_np(-err));
 	return err;
 }
 

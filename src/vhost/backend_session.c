@@ -14,7 +14,7 @@ VHOST_HANDLER(vhost_handle_get_features)
 	return 0;
 }
 
-static bool any_ring_runs(const struct vhost_backend *b)
+bool vhost_backend_any_ring_runs(const struct vhost_backend *b)
 {
 	for (unsigned i = 0; i < b->n_rings; i++)
 		if (b->rings[i].vq.running)
@@ -31,7 +31,7 @@ VHOST_HANDLER(vhost_handle_set_features)
 	(void)r;
 	if (unknown)
 		return vhost_backend_reason(b, -EPROTO, "features %#" PRIx64 " were not offered", unknown);
-	if (((p->u64 ^ b->features) & ~(1ull << VHOST_F_LOG_ALL)) && any_ring_runs(b))
+	if (((p->u64 ^ b->features) & ~(1ull << VHOST_F_LOG_ALL)) && vhost_backend_any_ring_runs(b))
 		return vhost_backend_reason(b, -EPROTO, "features change while rings are running");
 	b->features_changed = p->u64 != b->features;
 	b->features = p->u64;
@@ -82,6 +82,7 @@ VHOST_HANDLER(vhost_handle_reset_owner)
 	(void)p, (void)r;
 	for (unsigned i = 0; i < b->n_rings; i++) {
 		vhost_ring_stop(b, &b->rings[i]);
+		vhost_ring_end_journal(b, &b->rings[i]);
 		b->rings[i].enabled = false;
 		vhost_ring_mark_changed(b, &b->rings[i]);
 	}
@@ -92,8 +93,10 @@ VHOST_HANDLER(vhost_handle_reset_owner)
 VHOST_HANDLER(vhost_handle_reset_device)
 {
 	(void)p, (void)r;
-	for (unsigned i = 0; i < b->n_rings; i++)
+	for (unsigned i = 0; i < b->n_rings; i++) {
 		vhost_ring_reset(b, &b->rings[i]);
+		vhost_ring_end_journal(b, &b->rings[i]);
+	}
 	b->features = 0;
 	b->has_features = false;
 	b->features_changed = true;

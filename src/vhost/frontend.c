@@ -130,6 +130,8 @@ static int attach(struct vhost_frontend *f)
 		err = make_rings(f);
 	if (err == 0)
 		err = frontend_share_memory(f);
+	if (err == 0)
+		err = frontend_share_inflight(f);
 	return err < 0 ? err : vhost_frontend_start(f);
 }
 
@@ -144,7 +146,7 @@ struct vhost_frontend *vhost_frontend_create(const struct vhost_frontend_config 
 		return NULL;
 	}
 	f->config = *config;
-	f->socket.fd = f->listener.fd = f->mem_fd = -1;
+	f->socket.fd = f->listener.fd = f->mem_fd = f->inflight_fd = -1;
 	for (unsigned i = 0; i < FRONTEND_RINGS_MAX; i++)
 		f->rings[i].kick_fd = f->rings[i].call_fd = -1;
 	set_defaults(&f->config);
@@ -187,6 +189,8 @@ void vhost_frontend_destroy(struct vhost_frontend *f)
 		munmap(f->mem, f->mem_size);
 	if (f->mem_fd >= 0)
 		close(f->mem_fd);
+	if (f->inflight_fd >= 0)
+		close(f->inflight_fd);
 	free(f);
 }
 
@@ -227,6 +231,8 @@ int vhost_frontend_reconnect(struct vhost_frontend *f)
 		return -EPROTO;
 	if (err == 0)
 		err = frontend_share_memory(f);
+	if (err == 0)
+		err = frontend_share_inflight(f);
 	if (err < 0)
 		return err;
 	for (unsigned i = 0; i < f->n_rings && !f->config.stale_base; i++)

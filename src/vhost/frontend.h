@@ -42,6 +42,8 @@ struct vhost_frontend_config {
 	bool tx_indirect;     /* through indirect tables, when negotiated */
 	/* On a reconnection, name the place that was named before: what DPDK does with split rings and QEMU with packed ones. */
 	bool stale_base;
+	/* Keep what is in flight for the back-end (GET_INFLIGHT_FD), as Cloud Hypervisor does. */
+	bool inflight;
 
 	unsigned timeout_ms;              /* 0: 5000 */
 	void (*while_waiting)(void *arg); /* NULL: sleep */

@@ -33,6 +33,9 @@ struct vhost_frontend {
 	uint64_t protocol_features;
 	uint32_t last_request; /* for error texts */
 
+	int inflight_fd; /* -1: there is none yet */
+	struct vhost_user_inflight inflight;
+
 	int mem_fd;
 	uint8_t *mem;
 	size_t mem_size, areas_size;
@@ -60,6 +63,8 @@ uint64_t frontend_deadline_ns(const struct vhost_frontend *f);
 int frontend_connect(struct vhost_frontend *f);
 int frontend_negotiate(struct vhost_frontend *f);
 int frontend_share_memory(struct vhost_frontend *f);
+/* Once there is memory: give the back-end the area for what is in flight; the first time, ask it for one. */
+int frontend_share_inflight(struct vhost_frontend *f);
 int frontend_start_ring(struct vhost_frontend *f, unsigned ring);
 int frontend_stop_ring(struct vhost_frontend *f, unsigned ring);
 

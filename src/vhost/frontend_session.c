@@ -150,6 +150,14 @@ static int set_fd(struct vhost_frontend *f, uint32_t request, unsigned ring, int
 
 /* Negotiation */
 
+/* What this front-end has a use for, of what the back-end offers. */
+static uint64_t wanted_protocol_features(const struct vhost_frontend *f)
+{
+	uint64_t wanted = f->config.protocol_features;
+
+	return f->config.inflight ? wanted : wanted & ~(1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
+}
+
 static int negotiate_protocol_features(struct vhost_frontend *f)
 {
 	uint64_t offered, n_pairs;
@@ -157,7 +165,7 @@ static int negotiate_protocol_features(struct vhost_frontend *f)
 
 	if (err < 0)
 		return err;
-	offered &= f->config.protocol_features;
+	offered &= wanted_protocol_features(f);
 	err = set_u64(f, VHOST_USER_SET_PROTOCOL_FEATURES, offered);
 	if (err < 0)
 		return err;
@@ -233,6 +241,34 @@ int frontend_share_memory(struct vhost_frontend *f)
 	    f, VHOST_USER_SET_MEM_TABLE, &t,
 	    (uint32_t)(offsetof(struct vhost_user_mem_table, regions) + t.n_regions * sizeof(t.regions[0])), fds,
 	    t.n_regions, NULL, 0);
+}
+
+/* What is in flight */
+
+static int get_inflight(struct vhost_frontend *f)
+{
+	struct vhost_user_inflight wanted = { .n_rings = (uint16_t)f->n_rings, .ring_size = f->config.ring_size };
+	int err = vhost_frontend_request(f, VHOST_USER_GET_INFLIGHT_FD, &wanted, sizeof(wanted), NULL, 0, &f->inflight,
+					 sizeof(f->inflight));
+
+	if (err == 0 && f->socket.n_fds != 1)
+		err = -EPROTO;
+	if (err == 0)
+		f->inflight_fd = vhost_socket_take_fd(&f->socket, 0);
+	return err;
+}
+
+int frontend_share_inflight(struct vhost_frontend *f)
+{
+	int err = 0;
+
+	if (!(f->protocol_features >> VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD & 1))
+		return 0;
+	if (f->inflight_fd < 0)
+		err = get_inflight(f);
+	return err < 0 ? err
+		       : vhost_frontend_request(f, VHOST_USER_SET_INFLIGHT_FD, &f->inflight, sizeof(f->inflight),
+						&f->inflight_fd, 1, NULL, 0);
 }
 
 /* Rings */

@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <linux/vhost_types.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* "Front-end message types" */
@@ -34,6 +35,8 @@ enum vhost_user_request {
 	VHOST_USER_SEND_RARP = 19,
 	VHOST_USER_NET_SET_MTU = 20,
 	VHOST_USER_SET_VRING_ENDIAN = 23,
+	VHOST_USER_GET_INFLIGHT_FD = 31,
+	VHOST_USER_SET_INFLIGHT_FD = 32,
 	VHOST_USER_RESET_DEVICE = 34,
 	VHOST_USER_GET_MAX_MEM_SLOTS = 36,
 	VHOST_USER_ADD_MEM_REG = 37,
@@ -53,6 +56,7 @@ enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_RARP = 2,
 	VHOST_USER_PROTOCOL_F_REPLY_ACK = 3,
 	VHOST_USER_PROTOCOL_F_MTU = 4,
+	VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD = 12,
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
 	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 	VHOST_USER_PROTOCOL_F_STATUS = 16,
@@ -101,6 +105,15 @@ struct vhost_user_log {
 	uint64_t mmap_offset;
 };
 
+/* As front-ends in C and Rust have it: with the padding of a struct, which the specification does not show. */
+struct vhost_user_inflight {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+	uint16_t n_rings;
+	uint16_t ring_size;
+	uint32_t padding;
+};
+
 union vhost_user_payload {
 	uint64_t u64;
 	struct vhost_vring_state state;
@@ -108,6 +121,7 @@ union vhost_user_payload {
 	struct vhost_user_mem_table mem_table;
 	struct vhost_user_mem_reg mem_reg;
 	struct vhost_user_log log;
+	struct vhost_user_inflight inflight;
 };
 
 /* The two parts do not follow one another without a gap here as they do on the wire. */
@@ -122,6 +136,7 @@ static_assert(sizeof(struct vhost_vring_addr) == 40, "vhost-user.rst, A vring ad
 static_assert(sizeof(struct vhost_user_region) == 32, "vhost-user.rst, Memory regions description");
 static_assert(sizeof(struct vhost_user_mem_table) == 264, "vhost-user.rst, Memory regions description");
 static_assert(sizeof(struct vhost_user_log) == 16, "vhost-user.rst, Log description");
+static_assert(offsetof(struct vhost_user_inflight, padding) == 20, "vhost-user.rst, Inflight description");
 static_assert(sizeof(struct vhost_user_mem_reg) == 40, "vhost-user.rst, Single memory region description");
 
 #endif

@@ -66,7 +66,12 @@ def enable(*rings):
     return b"".join(state(18, i, 1) for i in rings)
 
 
-ALL = 0x1A01D
+def inflight(n_rings, size=64, offset=0):
+    area = struct.pack("=QQHHI", n_rings * (16 + 16 * size + 63) // 64 * 64, offset, n_rings, size, 0)
+    return msg(31, area) + msg(32, area, MEM)
+
+
+ALL = 0x1B01D
 running = negotiate(ALL) + table() + ring(0) + ring(1) + enable(0, 1)
 packed = negotiate(ALL | LOG_SHMFD, PACKED | IN_ORDER | EVENT_IDX) + table() + ring(0, base=0x8000) + ring(1, base=0x8000)
 all_logged = VERSION_1 | PROTOCOL | LOG_ALL
@@ -95,6 +100,10 @@ seeds = {
     "log-unasked": negotiate(ALL) + table() + msg(7, fds=EVENT) + log(),
     "packed": packed + enable(0, 1) + write(0x40, struct.pack("=QIHH", GUEST + 0x5000, 9, 5, 0x82)) + state(11, 0, 0)
     + ring(0, base=0x8005) + enable(0),
+    "inflight": negotiate(ALL) + inflight(4) + table() + ring(0) + ring(1) + enable(0, 1) + state(11, 0, 0)
+    + inflight(2, 64, 0x8000) + ring(0),
+    "inflight-packed": packed + state(11, 0, 0) + inflight(2, 64, 0x8000) + ring(0, base=0x8000) + enable(0)
+    + write(0x40, struct.pack("=QIHH", GUEST + 0x5000, 9, 5, 0x82)) + state(11, 0, 0) + ring(0, base=0x8000),
     "many-fds": negotiate(ALL) + parcel(struct.pack("=III", 5, 1, 264), 9),
 }
 folder = pathlib.Path(__file__).parent / "seeds" / "vhost"

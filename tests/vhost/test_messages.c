@@ -44,6 +44,8 @@ static const struct rule {
 	{ 19, "SEND_RARP", 8, 0, 0, NONE },
 	{ 20, "NET_SET_MTU", 8, 0, 0, NONE },
 	{ 23, "SET_VRING_ENDIAN", 8, 0, 0, STATE },
+	{ 31, "GET_INFLIGHT_FD", 24, 0, 0, NONE }, /* 20 in the specification */
+	{ 32, "SET_INFLIGHT_FD", 24, 1, 1, NONE },
 	{ 34, "RESET_DEVICE", 0, 0, 0, NONE },
 	{ 36, "GET_MAX_MEM_SLOTS", 0, 0, 0, NONE },
 	{ 37, "ADD_MEM_REG", 40, 1, 1, NONE },
@@ -236,7 +238,7 @@ static void test_unknown_request(void **state)
 /* "This request should be sent only when VHOST_USER_PROTOCOL_F_.. has been negotiated", and so on. */
 static void test_not_negotiated(void **state)
 {
-	static const uint32_t requests[] = { 6, 17, 19, 20, 34, 36, 37, 38, 39, 40 };
+	static const uint32_t requests[] = { 6, 17, 19, 20, 31, 32, 34, 36, 37, 38, 39, 40 };
 	struct rig *rig = *state;
 	struct peer p;
 
@@ -267,7 +269,7 @@ static void test_illegal_in_state(void **state)
 		{ STOPPED, VHOST_USER_SET_FEATURES, 0, "while rings are running" }, /* ring 0 still does */
 		{ FRESH, VHOST_USER_SET_FEATURES, BIT(63), "not offered" },
 		{ FRESH, VHOST_USER_SET_FEATURES, BIT(24), "not offered" }, /* VIRTIO_F_NOTIFY_ON_EMPTY */
-		{ FRESH, VHOST_USER_SET_PROTOCOL_FEATURES, BIT(12), "not offered" },
+		{ FRESH, VHOST_USER_SET_PROTOCOL_FEATURES, BIT(6), "not offered" },
 		{ FRESH, VHOST_USER_SET_VRING_KICK, 1 | 0x100, "before SET_FEATURES" },
 	};
 	struct rig *rig = *state;
