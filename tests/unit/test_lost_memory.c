@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_lost_memory.c - A memfd is truncated while threads read and write it. */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
@@ -54,31 +56,58 @@ static void test_access_after_truncation_reads_zeroes_and_tells(void **state)
 	close(fd);
 }
 
-static void *hammer(void *arg)
-{
-	uint8_t *p = arg;
+/* Threads that read and write all of the memory, over and over. */
+struct hammer {
+	uint8_t *memory;
+	unsigned rounds;
+	bool stop;
+};
 
-	for (unsigned i = 0; i < 2000; i++)
+static void *hammer_main(void *arg)
+{
+	struct hammer *h = arg;
+
+	while (!read_once(&h->stop)) {
 		for (unsigned k = 0; k < SIZE; k += 4096)
-			write_once(&p[k], (uint8_t)(read_once(&p[k]) + 1));
+			write_once(&h->memory[k], (uint8_t)(read_once(&h->memory[k]) + 1));
+		write_once(&h->rounds, h->rounds + 1);
+	}
 	return NULL;
+}
+
+/* From now on: a whole round of each. */
+static void wait_for_rounds(const struct hammer *hammers)
+{
+	for (unsigned i = 0; i < N_THREADS; i++) {
+		unsigned start = read_once(&hammers[i].rounds);
+
+		while (read_once(&hammers[i].rounds) - start < 2)
+			sched_yield();
+	}
 }
 
 static void test_many_threads_fault_at_once(void **state)
 {
+	struct hammer hammers[N_THREADS];
+	pthread_t threads[N_THREADS];
 	int memfd;
 	uint8_t *p = map_memfd(&memfd);
 	int handle = lost_memory_add(p, SIZE, -1);
-	pthread_t threads[N_THREADS];
 
 	(void)state;
-	for (unsigned i = 0; i < N_THREADS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, hammer, p), 0);
-	usleep(2000);
+	for (unsigned i = 0; i < N_THREADS; i++) {
+		hammers[i] = (struct hammer){ .memory = p };
+		assert_int_equal(pthread_create(&threads[i], NULL, hammer_main, &hammers[i]), 0);
+	}
+	wait_for_rounds(hammers);
+	assert_false(lost_memory_is_lost(handle));
 	assert_int_equal(ftruncate(memfd, 4096), 0);
+	wait_for_rounds(hammers);
+	assert_true(lost_memory_is_lost(handle));
+	for (unsigned i = 0; i < N_THREADS; i++)
+		write_once(&hammers[i].stop, true);
 	for (unsigned i = 0; i < N_THREADS; i++)
 		pthread_join(threads[i], NULL);
-	assert_true(lost_memory_is_lost(handle));
 	lost_memory_remove(handle);
 	munmap(p, SIZE);
 	close(memfd);
