@@ -3,6 +3,7 @@
 #include "virtio/guest_mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ void guest_region_unmap(const struct guest_region *r)
 		return;
 	lost_memory_remove(r->lost_handle);
 	munmap(r->map_base, r->map_size);
+	close(r->fd);
 }
 
 void guest_mem_clear(struct guest_mem *m)
@@ -113,6 +115,7 @@ int guest_region_map(struct guest_region *r, int fd, int lost_fd)
 {
 	uint64_t align, slack;
 	struct stat st;
+	int err;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -121,18 +124,26 @@ int guest_region_map(struct guest_region *r, int fd, int lost_fd)
 	align = map_alignment(&st);
 	slack = r->file_offset & (align - 1);
 	r->map_size = (r->size + slack + align - 1) & ~(align - 1);
-	r->map_base = mmap(NULL, r->map_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
-			   (off_t)(r->file_offset - slack));
-	if (r->map_base == MAP_FAILED)
+	r->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (r->fd < 0)
 		return -errno;
-	r->lost_handle = lost_memory_add(r->map_base, r->map_size, lost_fd);
-	if (r->lost_handle < 0) {
-		munmap(r->map_base, r->map_size);
-		return r->lost_handle;
-	}
+	r->map_base = mmap(NULL, r->map_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, r->fd,
+			   (off_t)(r->file_offset - slack));
+	err = -errno;
+	if (r->map_base == MAP_FAILED)
+		goto close_fd;
+	err = r->lost_handle = lost_memory_add(r->map_base, r->map_size, lost_fd);
+	if (err < 0)
+		goto unmap;
 	madvise(r->map_base, r->map_size, MADV_DONTDUMP); /* a core file of ours shall not hold the guests' memory */
 	r->host = (uint8_t *)r->map_base + slack;
 	return 0;
+
+unmap:
+	munmap(r->map_base, r->map_size);
+close_fd:
+	close(r->fd);
+	return err;
 }
 
 int guest_mem_add_fd(struct guest_mem *m, uint64_t guest_addr, uint64_t user_addr, uint64_t size, int fd,
@@ -155,7 +166,9 @@ int guest_mem_add_fd(struct guest_mem *m, uint64_t guest_addr, uint64_t user_add
 
 int guest_mem_add_host(struct guest_mem *m, uint64_t guest_addr, uint64_t user_addr, uint64_t size, void *host)
 {
-	struct guest_region r = { .guest_addr = guest_addr, .user_addr = user_addr, .size = size, .host = host };
+	struct guest_region r = {
+		.guest_addr = guest_addr, .user_addr = user_addr, .size = size, .host = host, .fd = -1
+	};
 	int pos = region_check(m, guest_addr, user_addr, size);
 
 	if (pos < 0)

@@ -26,6 +26,7 @@ struct guest_region {
 	uint8_t *host;       /* our mapping of the region's first byte */
 	void *map_base;      /* what to unmap: page-aligned, from file offset 0 or the region's page */
 	size_t map_size;
+	int fd; /* of the file, our own duplicate: for the process that takes over from this one. -1 without map_base */
 	uint64_t file_offset;
 	int lost_handle; /* lost_memory.h; < 0: not registered */
 	unsigned n_more; /* how often it was added again */
@@ -47,9 +48,9 @@ struct guest_mem_cache {
 int guest_mem_init(struct guest_mem *m); /* 0 or -ENOMEM */
 /* Unmaps everything. */
 void guest_mem_deinit(struct guest_mem *m);
-/* Map `size` bytes of `fd` at `offset` as the region; the fd stays the caller's and may be closed afterwards.
+/* Map `size` bytes of `fd` at `offset` as the region; the fd stays the caller's and may be closed afterwards: the region keeps one.
  * -EINVAL: size 0 or wraps, -EEXIST: overlaps another in guest address space, -ENOSPC: too many regions, -ERANGE: file is shorter than
- * offset + size, or mmap(2)'s error. */
+ * offset + size, or the error of mmap(2) or dup(2). */
 int guest_mem_add_fd(struct guest_mem *m, uint64_t guest_addr, uint64_t user_addr, uint64_t size, int fd,
 		     uint64_t offset);
 /* For tests and the front-end side: a region that is ours already; not unmapped. */
@@ -63,7 +64,7 @@ void guest_mem_clear(struct guest_mem *m);
 const struct guest_region *guest_mem_lost(const struct guest_mem *m);
 
 /* Map r->size bytes of `fd` at r->file_offset, watched for being cut short; fills in the rest of `r` but its addresses. For all memory that a
- * front-end shares. 0, -ERANGE or mmap(2)'s error. */
+ * front-end shares. 0, -ERANGE, or the error of mmap(2) or dup(2). */
 int guest_region_map(struct guest_region *r, int fd, int lost_fd);
 /* Fine for a region that was not mapped. */
 void guest_region_unmap(const struct guest_region *r);
