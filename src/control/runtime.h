@@ -76,6 +76,10 @@ int runtime_network_del(struct runtime *rt, const char *name, struct runtime_err
 int runtime_port_add(struct runtime *rt, const char *network, const struct port_config *c, struct runtime_error *e);
 int runtime_port_del(struct runtime *rt, const char *name, struct runtime_error *e);
 
+/* The workers of a paused runtime touch no port; everything else goes on. */
+void runtime_pause(struct runtime *rt);
+void runtime_resume(struct runtime *rt);
+
 /* Reading. Pointers stay valid until the next change. NULL: none. */
 size_t runtime_n_networks(const struct runtime *rt);
 struct runtime_network *runtime_network_at(const struct runtime *rt, size_t i);

@@ -45,8 +45,16 @@ struct request {
 	sem_t done;
 };
 
+/* worker_pause_begin() moves it on, then the worker itself, then worker_resume(). */
+enum motion {
+	MOVING,
+	STOPPING, /* sees what its lanes hold through */
+	STILL,    /* has told that it touches nothing */
+};
+
 struct worker {
 	struct worker_options options;
+	enum motion motion;
 	uint64_t busy_poll_ns;
 	struct lane_context ctx;
 	struct lane **polled; /* [n_polled], room for n_slots */
@@ -65,7 +73,7 @@ struct worker {
 	pthread_t thread;
 	int tid;
 	clockid_t cpu_clock;
-	sem_t started;
+	sem_t started, still;
 };
 
 /* Polled and armed */
@@ -78,7 +86,8 @@ static void poll_lane(struct worker *w, struct lane *lane)
 	lane->polled_at = (int)w->n_polled;
 	w->polled[w->n_polled] = lane;
 	write_once(&w->n_polled, w->n_polled + 1);
-	lane->port->ops->rx_disarm(lane->port, lane->queue);
+	if (w->motion == MOVING)
+		lane->port->ops->rx_disarm(lane->port, lane->queue);
 }
 
 /* Removing swaps the last one in; the caller goes on at the same index. */
@@ -111,8 +120,13 @@ static enum lane_result turn(struct worker *w)
 
 	while (i < w->n_polled) {
 		struct lane *lane = w->polled[i];
-		enum lane_result result = lane_turn(lane, &w->ctx);
+		enum lane_result result;
 
+		if (unlikely(w->motion != MOVING) && !lane->held) {
+			i++;
+			continue;
+		}
+		result = lane_turn(lane, &w->ctx);
 		if (result == LANE_EMPTY) {
 			counter_add(&w->stats.empty_polls, 1);
 			if (arm_if_idle(w, lane))
@@ -177,7 +191,7 @@ static void wait_events(struct worker *w, int64_t timeout_ns)
 	for (int i = 0; i < n; i++) {
 		int slot = (int)events[i].data.u32;
 
-		if (slot != REQUEST_SLOT && w->lanes[slot])
+		if (slot != REQUEST_SLOT && w->lanes[slot] && w->motion == MOVING)
 			poll_lane(w, w->lanes[slot]);
 	}
 }
@@ -195,6 +209,25 @@ static void rest(struct worker *w, enum lane_result result)
 		   w->ctx.now_ns - w->events_checked_ns > EVENT_CHECK_NS) {
 		wait_events(w, 0);
 	}
+}
+
+static bool holds_frames(const struct worker *w)
+{
+	for (unsigned i = 0; i < w->n_polled; i++)
+		if (w->polled[i]->held)
+			return true;
+	return false;
+}
+
+/* Paused, between two turns. All lanes are polled afterwards, those that are woken meanwhile among them. */
+static void stand_still(struct worker *w)
+{
+	tsan_release(w->ctx.snapshot);
+	if (w->motion == STOPPING) {
+		w->motion = STILL;
+		sem_post(&w->still);
+	}
+	wait_events(w, -1);
 }
 
 static void *thread_main(void *arg)
@@ -218,6 +251,10 @@ static void *thread_main(void *arg)
 		w->ctx.now_ns = clock_ns();
 		w->ctx.snapshot = load_acquire(w->options.published); /* pairs with runtime_publish() */
 		take_request(w);
+		if (unlikely(w->motion != MOVING) && !w->stopping && !holds_frames(w)) {
+			stand_still(w);
+			continue;
+		}
 		account_lap(ACCOUNT_OTHER, 0);
 		result = turn(w);
 		counter_add(&w->stats.rounds, 1);
@@ -370,6 +407,40 @@ void worker_forget_port(struct worker *w, uint16_t dst)
 	ask(w, do_forget, &dst);
 }
 
+/* Pause */
+
+static void do_pause(struct worker *w, void *arg)
+{
+	(void)arg;
+	w->motion = STOPPING;
+}
+
+void worker_pause_begin(struct worker *w)
+{
+	ask(w, do_pause, NULL);
+}
+
+void worker_pause_wait(struct worker *w)
+{
+	while (sem_wait(&w->still) < 0 && errno == EINTR)
+		;
+}
+
+/* Whoever took the rings over may have left frames in any of them. */
+static void do_resume(struct worker *w, void *arg)
+{
+	(void)arg;
+	w->motion = MOVING;
+	for (unsigned i = 0; i < w->n_slots; i++)
+		if (w->lanes[i])
+			poll_lane(w, w->lanes[i]);
+}
+
+void worker_resume(struct worker *w)
+{
+	ask(w, do_resume, NULL);
+}
+
 /* Life */
 
 static void do_stop(struct worker *w, void *arg)
@@ -399,6 +470,7 @@ static void free_worker(struct worker *w)
 	if (w->epfd >= 0)
 		close(w->epfd);
 	sem_destroy(&w->started);
+	sem_destroy(&w->still);
 	free(w);
 }
 
@@ -452,6 +524,7 @@ struct worker *worker_create(const struct worker_options *options)
 	w->busy_poll_ns = options->poll == WORKER_POLL_ADAPTIVE ? options->busy_poll_us * NSEC_PER_USEC : 0;
 	w->request_fd = -1;
 	sem_init(&w->started, 0, 0);
+	sem_init(&w->still, 0, 0);
 	w->ctx.stats = &w->stats;
 	w->ctx.max_spare = SPARE_BATCHES;
 	w->ctx.spare = calloc(SPARE_BATCHES, sizeof(struct batch *));

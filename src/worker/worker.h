@@ -56,6 +56,13 @@ void worker_lane_wake_fd(struct worker *w, struct lane *lane, int fd);
 /* Drop all frames that wait for the port with index `dst`. */
 void worker_forget_port(struct worker *w, uint16_t dst);
 
+/* Have the worker touch no ring and no descriptor of a port until it is resumed: it takes in no more frames, sees those that it holds
+ * through (a few milliseconds at most, see forward.h), then sleeps. It still does what control asks for. begin() returns at once, so that
+ * several workers come to a stop together; wait() returns when this one has. */
+void worker_pause_begin(struct worker *w);
+void worker_pause_wait(struct worker *w);
+void worker_resume(struct worker *w);
+
 struct worker_info {
 	int tid;
 	unsigned n_lanes, n_polled;
