@@ -16,6 +16,7 @@
 #include <systemd/sd-daemon.h>
 #endif
 
+#include "base/closer.h"
 #include "base/event_loop.h"
 #include "base/log.h"
 #include "base/lost_memory.h"
@@ -153,6 +154,15 @@ static int enter_sandbox(const struct daemon *d)
 	return sandbox_enter(&r);
 }
 
+static int start_closers(void)
+{
+	int err = closer_start_threads(sandbox_enter_worker);
+
+	if (err)
+		log_error("threads cannot be started: %s", strerror(-err));
+	return err;
+}
+
 static int start_runtime(struct daemon *d)
 {
 	const struct runtime_options o = {
@@ -199,6 +209,8 @@ static int run(struct daemon *d)
 		err = start_loop(d);
 	if (!err)
 		err = enter_sandbox(d);
+	if (!err)
+		err = start_closers();
 	if (!err)
 		err = start_runtime(d);
 	if (!err)

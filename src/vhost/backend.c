@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/closer.h"
 #include "base/event_loop.h"
 #include "vhost/backend_internal.h"
 #include "vhost/eventfd.h"
@@ -21,6 +22,9 @@
 /* Messages taken in at a time: a front-end that sends without pause does not keep others waiting. */
 enum { MESSAGES_PER_TURN = 16 };
 enum { ACCEPT_PAUSE_MS = 1000 };
+/* While descriptors are still being closed that a front-end handed over in vain, there is no new front-end: so there are never more
+ * than those of one connection. Most often they are closed by now. */
+enum { CLOSER_PAUSE_MS = 20 };
 /* A message that has begun has to be whole after this time. Front-ends send one with one call; what never gets whole is worse than
  * a little memory: its descriptors may be the very socket that it comes through, which then never reports its end. */
 enum { MESSAGE_TIMEOUT_MS = 3000 };
@@ -188,7 +192,7 @@ static void socket_readable(void *arg, int fd, uint32_t events)
 		end_connection(b, err);
 }
 
-/* syscalls control: getsockopt */
+/* syscalls control: getsockopt shutdown close */
 static void log_peer(struct vhost_backend *b, int fd)
 {
 	struct ucred cred = { .pid = 0 };
@@ -203,7 +207,7 @@ static void log_peer(struct vhost_backend *b, int fd)
 /* Takes over `fd`. */
 static int begin_connection(struct vhost_backend *b, int fd)
 {
-	vhost_socket_init(&b->socket, fd);
+	vhost_socket_init(&b->socket, fd, b->closer);
 	b->watch = watch_add(b->loop, fd, EPOLLIN, socket_readable, b);
 	if (!b->watch) {
 		vhost_backend_reason(b, -errno, "%s", strerrordesc_np(errno));
@@ -229,6 +233,13 @@ static void pause_is_over(void *arg)
 		watch_listener(b, true);
 }
 
+static void pause_listener(struct vhost_backend *b, unsigned ms)
+{
+	watch_listener(b, false);
+	if (!b->listener_pause)
+		b->listener_pause = timer_add(b->loop, ms, 0, pause_is_over, b);
+}
+
 static void listener_readable(void *arg, int fd, uint32_t events)
 {
 	struct vhost_backend *b = arg;
@@ -240,6 +251,10 @@ static void listener_readable(void *arg, int fd, uint32_t events)
 		watch_listener(b, false);
 		return;
 	}
+	if (closer_is_busy(b->closer)) {
+		pause_listener(b, CLOSER_PAUSE_MS);
+		return;
+	}
 	fd = vhost_listener_accept(&b->listener);
 	if (fd == -EAGAIN || (fd >= 0 && begin_connection(b, fd) == 0))
 		return;
@@ -247,9 +262,7 @@ static void listener_readable(void *arg, int fd, uint32_t events)
 	if (fd < 0)
 		log_limited(&b->log_limit, 10, LOG_LEVEL_ERROR, "%s: cannot accept: %s", b->config.socket,
 			    strerrordesc_np(-fd));
-	watch_listener(b, false);
-	if (!b->listener_pause)
-		b->listener_pause = timer_add(b->loop, ACCEPT_PAUSE_MS, 0, pause_is_over, b);
+	pause_listener(b, ACCEPT_PAUSE_MS);
 }
 
 static int start_server(struct vhost_backend *b, char *err, size_t err_size)
@@ -276,6 +289,11 @@ static void connect_tried(void *arg, int fd)
 	struct vhost_backend *b = arg;
 	char text[sizeof(b->connect_error)];
 
+	if (fd >= 0 && closer_is_busy(b->closer)) {
+		close(fd);
+		vhost_connector_start(&b->connector);
+		return;
+	}
 	if (fd >= 0) {
 		if (begin_connection(b, fd) < 0)
 			vhost_connector_start(&b->connector);
@@ -321,9 +339,12 @@ struct vhost_backend *vhost_backend_create(struct event_loop *loop, const struct
 	b->listener.fd = b->socket.fd = -1;
 	dirty_log_init(&b->log);
 	b->n_rings = 2 * config->queue_pairs;
+	b->closer = closer_create();
+	if (!b->closer)
+		goto no_memory;
 	*error = guest_mem_init(&b->mem);
 	if (*error < 0)
-		goto no_memory;
+		goto no_guest_mem;
 	b->mem.lost_fd = b->config.lost_fd;
 	*error = vhost_journal_open(b);
 	if (*error < 0)
@@ -338,10 +359,27 @@ struct vhost_backend *vhost_backend_create(struct event_loop *loop, const struct
 
 no_journal:
 	guest_mem_deinit(&b->mem);
+no_guest_mem:
+	closer_destroy(b->closer);
 no_memory:
 	snprintf(err, err_size, "%s: out of memory", config->socket);
 	free(b);
 	return NULL;
+}
+
+/* Those that wait in the queue may have sent descriptors. */
+static void turn_away_all(struct vhost_backend *b)
+{
+	struct vhost_socket s;
+	int fd;
+
+	if (b->listener.fd < 0)
+		return;
+	shutdown(b->listener.fd, SHUT_RD); /* nobody else gets in */
+	while ((fd = vhost_listener_accept(&b->listener)) >= 0) {
+		vhost_socket_init(&s, fd, b->closer);
+		vhost_socket_deinit(&s);
+	}
 }
 
 static void ignore(void *arg)
@@ -366,7 +404,9 @@ void vhost_backend_destroy(struct vhost_backend *b)
 	vhost_connector_stop(&b->connector);
 	timer_remove(b->listener_pause);
 	watch_remove(b->listener_watch);
+	turn_away_all(b);
 	vhost_listener_close(&b->listener);
+	closer_destroy(b->closer);
 	guest_mem_deinit(&b->mem);
 	vhost_journal_close(b);
 	for (unsigned i = 0; i < b->n_rings; i++)

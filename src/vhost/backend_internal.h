@@ -44,11 +44,12 @@ struct vhost_backend {
 
 	struct vhost_listener listener; /* server mode */
 	struct watch *listener_watch;
-	struct timer *listener_pause;     /* runs while accept(2) lacks descriptors */
+	struct timer *listener_pause;     /* runs while no connection is taken */
 	struct vhost_connector connector; /* client mode */
 
 	bool connected;
 	struct vhost_socket socket;
+	struct closer *closer;
 	struct watch *watch;
 	struct timer *message_timer; /* runs while a message has begun and is not whole */
 	struct vhost_journal_file *journal;

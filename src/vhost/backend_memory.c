@@ -27,6 +27,8 @@ static const char *describe(int err)
 		return "there are too many regions";
 	case -ERANGE:
 		return "its file is shorter";
+	case -EMEDIUMTYPE:
+		return "its descriptor is no file of memory or of a local disk";
 	default:
 		return strerrordesc_np(-err);
 	}

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "base/fd_kind.h"
 #include "vhost/backend_internal.h"
 
 /* Where a message says which ring it is about. */
@@ -123,10 +124,24 @@ static bool size_fits(const struct message *m, uint32_t size)
 	       (size - m->size) / m->item_size <= m->max_items;
 }
 
+/* What a message may carry does not make us wait: not when it is used, and not when it is closed (base/fd_kind.h). */
+static int check_descriptors(struct vhost_backend *b)
+{
+	for (unsigned i = 0; i < b->socket.n_fds; i++)
+		if (fd_kind(b->socket.fds[i]) == FD_OTHER)
+			return vhost_backend_reason(
+			    b, -EPROTO,
+			    "descriptor %u could make us wait for others; memory is to be a memfd, or a file of tmpfs, "
+			    "hugetlbfs or a local disk (not FUSE, NFS, overlayfs)",
+			    i);
+	return 0;
+}
+
 static int check_form(struct vhost_backend *b, const struct message *m)
 {
 	const struct vhost_user_header *h = &b->socket.msg.header;
 	unsigned n_fds = b->socket.n_fds;
+	int err;
 
 	/* "Header": the version, and need_reply; a front-end does not send replies */
 	if ((h->flags & ~(uint32_t)VHOST_USER_NEED_REPLY) != VHOST_USER_VERSION)
@@ -137,6 +152,9 @@ static int check_form(struct vhost_backend *b, const struct message *m)
 	if (n_fds < m->min_fds || n_fds > m->max_fds)
 		return vhost_backend_reason(b, -EPROTO, "carries %u descriptors instead of %u to %u", n_fds, m->min_fds,
 					    m->max_fds);
+	err = check_descriptors(b);
+	if (err < 0)
+		return err;
 	if (m->needs && !(b->protocol_features & (1ull << (m->needs - 1))))
 		return vhost_backend_reason(b, -EPROTO, "needs protocol feature %u, which was not negotiated",
 					    m->needs - 1u);

@@ -69,7 +69,7 @@ int frontend_connect(struct vhost_frontend *f)
 	if (fd < 0)
 		return fd;
 	vhost_socket_deinit(&f->socket);
-	vhost_socket_init(&f->socket, fd);
+	vhost_socket_init(&f->socket, fd, NULL);
 	return 0;
 }
 

@@ -6,30 +6,32 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/closer.h"
 #include "vhost/socket.h"
 
-/* syscalls control: recvmsg sendmsg close */
+/* syscalls control: recvmsg sendmsg shutdown close */
+
+/* Descriptors in one call of sendmsg(2), SCM_MAX_FD of the kernel: what does not fit would be dropped by recvmsg(2). */
+enum { FDS_PER_CALL = 253 };
+
+union control {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(FDS_PER_CALL * sizeof(int))];
+};
+
+void vhost_socket_init(struct vhost_socket *s, int fd, struct closer *closer)
+{
+	memset(s, 0, sizeof(*s));
+	s->fd = fd;
+	s->closer = closer;
+}
 
 static void close_fds(struct vhost_socket *s)
 {
 	for (unsigned i = 0; i < s->n_fds; i++)
 		if (s->fds[i] >= 0)
-			close(s->fds[i]);
+			closer_close(s->closer, s->fds[i]);
 	s->n_fds = 0;
-}
-
-void vhost_socket_init(struct vhost_socket *s, int fd)
-{
-	memset(s, 0, sizeof(*s));
-	s->fd = fd;
-}
-
-void vhost_socket_deinit(struct vhost_socket *s)
-{
-	close_fds(s);
-	if (s->fd >= 0)
-		close(s->fd);
-	s->fd = -1;
 }
 
 int vhost_socket_take_fd(struct vhost_socket *s, unsigned i)
@@ -61,7 +63,7 @@ static bool keep_fds(struct vhost_socket *s, const struct cmsghdr *cmsg)
 		if (s->n_fds < VHOST_USER_FDS_MAX)
 			s->fds[s->n_fds++] = fd;
 		else
-			close(fd);
+			closer_close(s->closer, fd);
 	}
 	return fits;
 }
@@ -82,23 +84,30 @@ static bool has_begun(const struct vhost_socket *s)
 	return s->n_header > 0;
 }
 
+static ssize_t receive_bytes(const struct vhost_socket *s, void *buf, size_t len, union control *control,
+			     struct msghdr *mh)
+{
+	struct iovec iov = { buf, len };
+	ssize_t got;
+
+	*mh = (struct msghdr){ .msg_iov = &iov, .msg_iovlen = 1 };
+	mh->msg_control = control;
+	mh->msg_controllen = sizeof(*control);
+	do
+		got = recvmsg(s->fd, mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	mh->msg_iov = NULL;
+	return got;
+}
+
 /* Receive up to `len` bytes, adding what came to *n. */
 static int receive_some(struct vhost_socket *s, void *buf, size_t len, size_t *n)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(VHOST_USER_FDS_MAX * sizeof(int))];
-	} control;
-	struct iovec iov = { buf, len };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t got;
+	union control control;
+	struct msghdr mh;
+	ssize_t got = receive_bytes(s, buf, len, &control, &mh);
 	bool fit;
 
-	mh.msg_control = &control;
-	mh.msg_controllen = sizeof(control);
-	do
-		got = recvmsg(s->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
 	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return -EAGAIN;
 	if (got < 0 && errno != ECONNRESET)
@@ -140,6 +149,32 @@ int vhost_socket_receive(struct vhost_socket *s)
 	while (err == 0 && s->n_payload < m->header.size)
 		err = receive_some(s, (char *)&m->payload + s->n_payload, m->header.size - s->n_payload, &s->n_payload);
 	return err;
+}
+
+/* The end */
+
+/* Nothing more can come; what has come is taken out, or close(2) would drop the descriptors in it. */
+static void empty(struct vhost_socket *s)
+{
+	union control control;
+	struct msghdr mh;
+	char bytes[4096];
+
+	shutdown(s->fd, SHUT_RDWR);
+	while (receive_bytes(s, bytes, sizeof(bytes), &control, &mh) > 0) {
+		keep_all_fds(s, &mh);
+		close_fds(s);
+	}
+}
+
+void vhost_socket_deinit(struct vhost_socket *s)
+{
+	close_fds(s);
+	if (s->fd < 0)
+		return;
+	empty(s);
+	close(s->fd);
+	s->fd = -1;
 }
 
 /* Sending */

@@ -5,7 +5,8 @@
  * held here until it is whole, so a peer that stops in the middle costs one of these and nothing else. Nothing of what the peer
  * says is judged here but the size, which must fit the buffer.
  *
- * The descriptors of a message belong to the socket until they are taken; the next reception, or the end, closes the rest. */
+ * The descriptors of a message belong to the socket until they are taken; the next reception, or the end, closes the rest. None is
+ * left to the kernel to close, which would do it in the middle of our call (base/closer.h). */
 #ifndef RINGWAY_VHOST_SOCKET_H
 #define RINGWAY_VHOST_SOCKET_H
 
@@ -14,8 +15,11 @@
 
 #include "vhost/wire.h"
 
+struct closer;
+
 struct vhost_socket {
 	int fd;
+	struct closer *closer;
 	struct vhost_user_msg msg; /* whole when vhost_socket_receive() returned 0 */
 	size_t n_header;           /* bytes received of the two parts */
 	size_t n_payload;
@@ -24,9 +28,10 @@ struct vhost_socket {
 	const char *error; /* static text, set when a call failed */
 };
 
-/* Takes over `fd`; only MSG_DONTWAIT is used on it, so its flags do not matter. */
-void vhost_socket_init(struct vhost_socket *s, int fd);
-/* Closes the socket and the descriptors that were not taken. */
+/* Takes over `fd`; only MSG_DONTWAIT is used on it, so its flags do not matter. `closer`, the caller's, gets the descriptors that the
+ * peer sends in vain; NULL: the peer is trusted with those. */
+void vhost_socket_init(struct vhost_socket *s, int fd, struct closer *closer);
+/* Closes the socket, and the descriptors that were not taken or not even received. */
 void vhost_socket_deinit(struct vhost_socket *s);
 
 /* Go on with the message. 0: it is whole; -EAGAIN: more has to come; -ENOTCONN: the peer has closed, between two messages;

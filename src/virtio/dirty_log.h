@@ -26,7 +26,7 @@ void dirty_log_init(struct dirty_log *log);
 /* Unmaps and closes. */
 void dirty_log_deinit(struct dirty_log *log);
 /* Take `size` bytes of `fd` at `offset`, in place of the bitmap before, which stays when this fails. `lost_fd` as guest_mem has it.
- * -EINVAL: size 0, -ERANGE: the file is shorter, or mmap(2)'s error. */
+ * -EINVAL: size 0, -ERANGE, -EMEDIUMTYPE: as guest_mem has them, or mmap(2)'s error. */
 int dirty_log_map(struct dirty_log *log, int fd, uint64_t size, uint64_t offset, int lost_fd);
 
 static inline bool dirty_log_exists(const struct dirty_log *log)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/barrier.h"
+#include "base/fd_kind.h"
 #include "base/lost_memory.h"
 
 enum { HUGE_PAGE_MAX_SHIFT = 34 }; /* 16 GiB, the largest that any architecture of Linux has */
@@ -114,9 +115,12 @@ static uint64_t map_alignment(const struct stat *st)
 int guest_region_map(struct guest_region *r, int fd, int lost_fd)
 {
 	uint64_t align, slack;
+	enum fd_kind kind = fd_kind(fd);
 	struct stat st;
 	int err;
 
+	if (kind != FD_MEMORY && kind != FD_FILE)
+		return -EMEDIUMTYPE;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_size < 0 || range_wraps(r->file_offset, r->size) || r->file_offset + r->size > (uint64_t)st.st_size)

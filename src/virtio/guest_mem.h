@@ -50,7 +50,8 @@ int guest_mem_init(struct guest_mem *m); /* 0 or -ENOMEM */
 void guest_mem_deinit(struct guest_mem *m);
 /* Map `size` bytes of `fd` at `offset` as the region; the fd stays the caller's and may be closed afterwards: the region keeps one.
  * -EINVAL: size 0 or wraps, -EEXIST: overlaps another in guest address space, -ENOSPC: too many regions, -ERANGE: file is shorter than
- * offset + size, or the error of mmap(2) or dup(2). */
+ * offset + size, -EMEDIUMTYPE: not a file that can be read without waiting for others (base/fd_kind.h), or the error of mmap(2) or
+ * dup(2). */
 int guest_mem_add_fd(struct guest_mem *m, uint64_t guest_addr, uint64_t user_addr, uint64_t size, int fd,
 		     uint64_t offset);
 /* For tests and the front-end side: a region that is ours already; not unmapped. */
@@ -64,7 +65,7 @@ void guest_mem_clear(struct guest_mem *m);
 const struct guest_region *guest_mem_lost(const struct guest_mem *m);
 
 /* Map r->size bytes of `fd` at r->file_offset, watched for being cut short; fills in the rest of `r` but its addresses. For all memory that a
- * front-end shares. 0, -ERANGE, or the error of mmap(2) or dup(2). */
+ * front-end shares. 0, -ERANGE, -EMEDIUMTYPE, or the error of mmap(2) or dup(2). */
 int guest_region_map(struct guest_region *r, int fd, int lost_fd);
 /* Fine for a region that was not mapped. */
 void guest_region_unmap(const struct guest_region *r);

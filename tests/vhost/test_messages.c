@@ -150,7 +150,7 @@ static void each_state(struct rig *rig, const struct rule *rule, const struct ba
 		try_bad(rig, &p, s, rule, bad);
 		peer_deinit(&p);
 		rig_run(rig);
-		assert_int_equal(count_fds(), fds_idle);
+		wait_for_fds(fds_idle);
 		assert_int_equal(count_peer_maps(), 0);
 	}
 }
@@ -338,7 +338,7 @@ static void test_cut_short(void **state)
 		rig_run(rig);
 		assert_false(vhost_backend_is_connected(rig->b));
 		assert_non_null(strstr(vhost_backend_error(rig->b), "in the middle of a message"));
-		assert_int_equal(count_fds(), fds_idle);
+		wait_for_fds(fds_idle);
 	}
 }
 
@@ -514,7 +514,7 @@ static void test_random_messages(void **state)
 		}
 		peer_deinit(&p);
 		rig_run(rig);
-		assert_int_equal(count_fds(), fds_idle);
+		wait_for_fds(fds_idle);
 		assert_int_equal(count_peer_maps(), 0);
 	}
 }
@@ -538,7 +538,7 @@ static void test_random_bytes(void **state)
 		peer_send_bytes(&p, bytes, 1 + random_below(sizeof(bytes)), p.kick_fds, random_below(8));
 		peer_deinit(&p);
 		rig_run(rig);
-		assert_int_equal(count_fds(), fds_idle);
+		wait_for_fds(fds_idle);
 	}
 }
 

@@ -33,6 +33,13 @@ int count_fds(void)
 	return n;
 }
 
+void wait_for_fds(int n)
+{
+	for (unsigned i = 0; i < 5000 && count_fds() > n; i++)
+		usleep(1000);
+	assert_int_equal(count_fds(), n);
+}
+
 int count_peer_maps(void)
 {
 	FILE *f = fopen("/proc/self/maps", "r");
@@ -145,7 +152,7 @@ int rig_teardown(void **state)
 
 	vhost_backend_destroy(rig->b);
 	event_loop_destroy(rig->loop);
-	assert_int_equal(count_fds(), rig->fds_before);
+	wait_for_fds(rig->fds_before);
 	assert_int_equal(count_peer_maps(), 0);
 	assert_int_equal(rmdir(rig->dir), 0); /* the socket is gone */
 	free(rig);
@@ -185,7 +192,7 @@ void peer_deinit(struct peer *p)
 	close(p->mem_fd);
 }
 
-void peer_connect(struct peer *p, const struct rig *rig)
+void peer_knock(struct peer *p, const struct rig *rig)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
@@ -194,6 +201,13 @@ void peer_connect(struct peer *p, const struct rig *rig)
 		close(p->fd);
 	p->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(connect(p->fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+}
+
+void peer_connect(struct peer *p, const struct rig *rig)
+{
+	peer_knock(p, rig);
+	for (unsigned i = 0; i < 500 && !vhost_backend_is_connected(rig->b); i++)
+		event_loop_turn(rig->loop, 10);
 }
 
 bool peer_send_bytes(struct peer *p, const void *bytes, size_t len, const int *fds, unsigned n_fds)

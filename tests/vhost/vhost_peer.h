@@ -53,6 +53,8 @@ void rig_create(struct rig *rig);
 void rig_run(struct rig *rig);
 
 int count_fds(void);
+/* Those that came in vain are closed by other threads: soon there are as many as `n` again, and no fewer. */
+void wait_for_fds(int n);
 /* Mappings of the memory of peers in this process, the peers' own included. */
 int count_peer_maps(void);
 
@@ -68,7 +70,9 @@ struct peer {
 
 void peer_init(struct peer *p);
 void peer_deinit(struct peer *p);
+/* Connect, and wait until the back-end has a connection; or do not wait. */
 void peer_connect(struct peer *p, const struct rig *rig);
+void peer_knock(struct peer *p, const struct rig *rig);
 
 /* Send bytes with descriptors, all at once. False: the other side has closed. */
 bool peer_send_bytes(struct peer *p, const void *bytes, size_t len, const int *fds, unsigned n_fds);
