@@ -3,6 +3,7 @@
 #include "port/port_tap.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 #include "port/port_tap_priv.h"
 
 /* syscalls worker: write */
-/* syscalls control: socket(AF_INET) eventfd2 ioctl(*,TUNGETIFF) ioctl(*,SIOCGIFFLAGS) close */
+/* syscalls control: socket(AF_INET) eventfd2 fcntl ioctl(*,TUNGETIFF) ioctl(*,SIOCGIFFLAGS) close */
 
 /* The device is gone */
 
@@ -166,10 +167,34 @@ static int open_own_descriptors(struct port_tap *p, struct event_loop *loop)
 	return p->trouble_watch ? 0 : -errno;
 }
 
+/* Whoever opened the device has set it up; what was done to it since is to stay. */
+static int resume_device(const struct port_tap_state *s, struct tap_device *dev, char *err, size_t err_size)
+{
+	int error = s->n_queues >= 1 && s->n_queues <= PORT_QUEUES_MAX ? 0 : -EINVAL;
+
+	*dev = (struct tap_device){ .caps = s->caps };
+	memcpy(dev->ifname, s->ifname, sizeof(dev->ifname));
+	dev->ifname[sizeof(dev->ifname) - 1] = '\0';
+	while (!error && dev->n_queues < s->n_queues) {
+		int fd = fcntl(s->fds[dev->n_queues], F_DUPFD_CLOEXEC, 0);
+
+		if (fd < 0)
+			error = -errno;
+		else
+			dev->fds[dev->n_queues++] = fd;
+	}
+	if (!error)
+		return 0;
+	tap_device_close(dev);
+	snprintf(err, err_size, "tap device %s cannot be taken over: %s", dev->ifname, strerror(-error));
+	return error;
+}
+
 /* The port takes the device's descriptors. */
 static void take_device(struct port_tap *p, struct tap_device *dev, const struct port_tap_config *config)
 {
-	tap_device_configure(dev, p->sock, config->mtu);
+	if (!config->resume)
+		tap_device_configure(dev, p->sock, config->mtu);
 	memcpy(p->ifname, dev->ifname, sizeof(p->ifname));
 	p->caps = dev->caps;
 	p->queues_wanted = config->queues;
@@ -184,7 +209,8 @@ int port_tap_create(const struct port_tap_config *config, struct port **out, cha
 {
 	struct tap_device dev;
 	struct port_tap *p;
-	int error = tap_device_open(config, &dev, err, err_size);
+	int error = config->resume ? resume_device(config->resume, &dev, err, err_size)
+				   : tap_device_open(config, &dev, err, err_size);
 
 	if (error)
 		return error;
@@ -213,4 +239,14 @@ void port_tap_start(struct port *port)
 
 	for (unsigned q = 0; q < port->n_queues && port->lane_changed; q++)
 		port->lane_changed(port, q, p->queues[q].fd);
+}
+
+void port_tap_save(const struct port *port, struct port_tap_state *s)
+{
+	const struct port_tap *p = container_of(port, const struct port_tap, port);
+
+	*s = (struct port_tap_state){ .caps = p->caps, .n_queues = port->n_queues };
+	memcpy(s->ifname, p->ifname, sizeof(s->ifname));
+	for (unsigned q = 0; q < port->n_queues; q++)
+		s->fds[q] = p->queues[q].fd;
 }

@@ -14,6 +14,14 @@
 
 struct event_loop;
 
+/* The device as another process can take it over. Descriptors are borrowed. */
+struct port_tap_state {
+	char ifname[16]; /* IFNAMSIZ: as it was called when it was opened */
+	uint32_t caps;   /* OFFLOAD_CAP_*: what the kernel takes undone */
+	uint16_t n_queues;
+	int fds[PORT_QUEUES_MAX];
+};
+
 struct port_tap_config {
 	const char *name;   /* of the port */
 	const char *ifname; /* of the device */
@@ -22,6 +30,7 @@ struct port_tap_config {
 	unsigned mtu;            /* set when we have the right to */
 	uint32_t max_frame_len;  /* as in struct port */
 	struct event_loop *loop; /* where the port learns that its device was deleted; NULL: only status() tells */
+	const struct port_tap_state *resume; /* the device that another process has open; NULL: open it */
 };
 
 /* Control thread. 0, or negative errno with a text for people in err. Frames move after port_tap_start(). */
@@ -29,5 +38,8 @@ int port_tap_create(const struct port_tap_config *config, struct port **out, cha
 
 /* lane_changed is set: tell it the queues. */
 void port_tap_start(struct port *port);
+
+/* For a process that takes over. */
+void port_tap_save(const struct port *port, struct port_tap_state *s);
 
 #endif

@@ -19,6 +19,7 @@
 #include "base/event_loop.h"
 #include "base/log.h"
 #include "port/port_vhost_priv.h"
+#include "vhost/backend_state.h"
 #include "vhost/eventfd.h"
 #include "virtio/dirty_log.h"
 #include "virtio/virtio_compat.h"
@@ -268,6 +269,7 @@ static int start_backend(struct port_vhost *p, struct event_loop *loop, const st
 		.socket_mode = config->socket_mode,
 		.socket_uid = config->socket_uid,
 		.socket_gid = config->socket_gid,
+		.resume = config->resume,
 	};
 	int error = 0;
 
@@ -293,7 +295,6 @@ int port_vhost_create(struct event_loop *loop, const struct port_vhost_config *c
 	error = port_init(&p->port, &port_vhost_ops, config->name, config->queues);
 	if (error)
 		goto free_port;
-	update_features(p);
 	error = -EMFILE;
 	p->trouble_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (p->trouble_fd < 0)
@@ -304,6 +305,7 @@ int port_vhost_create(struct event_loop *loop, const struct port_vhost_config *c
 	error = start_backend(p, loop, config, err, err_size);
 	if (error)
 		goto remove_watch;
+	update_features(p);
 	*out = &p->port;
 	return 0;
 
@@ -332,4 +334,34 @@ uint64_t port_vhost_features(const struct port *port)
 bool port_vhost_is_connected(const struct port *port)
 {
 	return vhost_backend_is_connected(container_of(port, const struct port_vhost, port)->backend);
+}
+
+/* Handover */
+
+int port_vhost_save(const struct port *port, struct vhost_backend_state *s)
+{
+	return vhost_backend_save(container_of(port, const struct port_vhost, port)->backend, s);
+}
+
+void port_vhost_save_places(struct port *port, struct port_vhost_places *places)
+{
+	const struct port_vhost *p = port_vhost_of(port);
+
+	vhost_backend_save_places(p->backend, places->backend);
+	places->announcing = p->announcing;
+	memcpy(places->announced_mac, p->announced_mac, sizeof(places->announced_mac));
+}
+
+int port_vhost_go_on(struct port *port, const struct port_vhost_places *places, char *err, size_t err_size)
+{
+	struct port_vhost *p = port_vhost_of(port);
+
+	p->announcing = places->announcing;
+	memcpy(p->announced_mac, places->announced_mac, sizeof(p->announced_mac));
+	return vhost_backend_go_on(p->backend, places->backend, err, err_size);
+}
+
+void port_vhost_own(struct port *port)
+{
+	vhost_backend_own(port_vhost_of(port)->backend);
 }

@@ -12,7 +12,8 @@
 #include "port/port.h"
 
 struct event_loop;
-struct vhost_backend;
+struct vhost_backend_places;
+struct vhost_backend_state;
 
 struct port_vhost_config {
 	const char *name;
@@ -24,6 +25,7 @@ struct port_vhost_config {
 	mode_t socket_mode;  /* server mode */
 	uid_t socket_uid;    /* (uid_t)-1: leave */
 	gid_t socket_gid;
+	const struct vhost_backend_state *resume; /* be the port of another process; NULL: be a new one */
 };
 
 /* Control thread. 0, or negative errno with a text for people in err. The port listens or connects from now on; frames move
@@ -37,6 +39,17 @@ void port_vhost_start(struct port *port);
 /* For the API: what was negotiated (0: not connected), virtio feature bits. */
 uint64_t port_vhost_features(const struct port *port);
 bool port_vhost_is_connected(const struct port *port);
+
+/* Handing the port over to another process; vhost/backend_state.h has the order and who may call. */
+struct port_vhost_places {
+	struct vhost_backend_places *backend;
+	bool announcing; /* a frame in the name of this address is to be sent */
+	uint8_t announced_mac[6];
+};
+int port_vhost_save(const struct port *port, struct vhost_backend_state *s);
+void port_vhost_save_places(struct port *port, struct port_vhost_places *p);
+int port_vhost_go_on(struct port *port, const struct port_vhost_places *p, char *err, size_t err_size);
+void port_vhost_own(struct port *port);
 
 /* Virtio feature bits that the device offers. */
 uint64_t port_vhost_offered(void);

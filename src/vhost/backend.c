@@ -17,6 +17,7 @@
 #include "base/closer.h"
 #include "base/event_loop.h"
 #include "vhost/backend_internal.h"
+#include "vhost/backend_state.h"
 #include "vhost/eventfd.h"
 
 /* Messages taken in at a time: a front-end that sends without pause does not keep others waiting. */
@@ -130,8 +131,7 @@ static void close_connection(struct vhost_backend *b)
 	vhost_socket_deinit(&b->socket);
 }
 
-/* `err`: what a reception or a message gave; the reason, if there is one, is in b->error. */
-static void end_connection(struct vhost_backend *b, int err)
+void vhost_backend_end_connection(struct vhost_backend *b, int err)
 {
 	if (err == -ENOTCONN)
 		log_limited(&b->log_limit, 10, LOG_LEVEL_INFO, "%s: front-end has disconnected", b->config.socket);
@@ -150,10 +150,10 @@ static void message_timed_out(void *arg)
 	struct vhost_backend *b = arg;
 
 	b->message_timer = NULL;
-	end_connection(b, vhost_backend_reason(b, -ETIMEDOUT, "a message was begun and not finished"));
+	vhost_backend_end_connection(b, vhost_backend_reason(b, -ETIMEDOUT, "a message was begun and not finished"));
 }
 
-static void time_message(struct vhost_backend *b)
+void vhost_backend_time_message(struct vhost_backend *b)
 {
 	if (vhost_socket_is_waiting(&b->socket) == (b->message_timer != NULL))
 		return;
@@ -170,7 +170,7 @@ static int take_message(struct vhost_backend *b)
 {
 	int err = vhost_socket_receive(&b->socket);
 
-	time_message(b);
+	vhost_backend_time_message(b);
 	if (err == 0) {
 		vhost_connector_succeeded(&b->connector);
 		return vhost_backend_dispatch(b);
@@ -189,7 +189,7 @@ static void socket_readable(void *arg, int fd, uint32_t events)
 	for (unsigned n = 0; n < MESSAGES_PER_TURN && err == 0; n++)
 		err = take_message(b);
 	if (err < 0 && err != -EAGAIN)
-		end_connection(b, err);
+		vhost_backend_end_connection(b, err);
 }
 
 /* syscalls control: getsockopt shutdown close */
@@ -204,8 +204,7 @@ static void log_peer(struct vhost_backend *b, int fd)
 		    (int)cred.pid);
 }
 
-/* Takes over `fd`. */
-static int begin_connection(struct vhost_backend *b, int fd)
+int vhost_backend_attach(struct vhost_backend *b, int fd)
 {
 	vhost_socket_init(&b->socket, fd, b->closer);
 	b->watch = watch_add(b->loop, fd, EPOLLIN, socket_readable, b);
@@ -214,9 +213,19 @@ static int begin_connection(struct vhost_backend *b, int fd)
 		vhost_socket_deinit(&b->socket);
 		return -ENOMEM;
 	}
-	log_peer(b, fd);
 	b->connected = true;
 	b->connect_error[0] = '\0';
+	return 0;
+}
+
+/* Takes over `fd`. */
+static int begin_connection(struct vhost_backend *b, int fd)
+{
+	int err = vhost_backend_attach(b, fd);
+
+	if (err < 0)
+		return err;
+	log_peer(b, fd);
 	b->state_changed = true;
 	vhost_backend_report_changes(b);
 	return 0;
@@ -265,11 +274,24 @@ static void listener_readable(void *arg, int fd, uint32_t events)
 	pause_listener(b, ACCEPT_PAUSE_MS);
 }
 
+static int open_listener(struct vhost_backend *b, char *err, size_t err_size)
+{
+	const struct vhost_backend_config *c = &b->config;
+	int error;
+
+	if (!c->resume)
+		return vhost_listener_open(&b->listener, c->socket, c->socket_mode, c->socket_uid, c->socket_gid, err,
+					   err_size);
+	error = vhost_listener_resume(&b->listener, &c->resume->listener, c->socket);
+	if (error < 0)
+		snprintf(err, err_size, "%s: %s", c->socket, strerrordesc_np(-error));
+	return error;
+}
+
 static int start_server(struct vhost_backend *b, char *err, size_t err_size)
 {
 	const struct vhost_backend_config *c = &b->config;
-	int error =
-	    vhost_listener_open(&b->listener, c->socket, c->socket_mode, c->socket_uid, c->socket_gid, err, err_size);
+	int error = open_listener(b, err, err_size);
 
 	if (error < 0)
 		return error;
@@ -311,7 +333,7 @@ static int start_client(struct vhost_backend *b, char *err, size_t err_size)
 {
 	int error = vhost_connector_init(&b->connector, b->loop, b->config.socket, connect_tried, b);
 
-	if (error == 0)
+	if (error == 0 && !(b->config.resume && b->config.resume->fd >= 0))
 		error = vhost_connector_start(&b->connector);
 	if (error < 0)
 		snprintf(err, err_size, "%s: %s", b->config.socket, strerrordesc_np(-error));
@@ -352,6 +374,9 @@ struct vhost_backend *vhost_backend_create(struct event_loop *loop, const struct
 	for (unsigned i = 0; i < b->n_rings; i++)
 		vhost_ring_init(&b->rings[i]);
 	*error = config->client ? start_client(b, err, err_size) : start_server(b, err, err_size);
+	if (*error == 0 && config->resume)
+		*error = vhost_backend_resume(b, err, err_size);
+	b->config.resume = NULL; /* is the caller's, and may go */
 	if (*error == 0)
 		return b;
 	vhost_backend_destroy(b);
@@ -455,42 +480,61 @@ static const char *ring_fault(struct vhost_ring *r, uint32_t *value)
 		*value = r->vq.error_value;
 		if (!fault)
 			fault = "broken";
-		vhost_eventfd_signal(r->err_fd);
 	}
 	gate_unpark(&r->gate);
 	return fault;
 }
 
 /* Rings in memory that is lost break soon, or did already; that is not what is to be told. */
-static void check_memory(struct vhost_backend *b)
+static int find_lost_memory(const struct vhost_backend *b, char *text, size_t size)
 {
 	const struct guest_region *lost = guest_mem_lost(&b->mem);
 
-	if (!b->connected || (!lost && !dirty_log_is_lost(&b->log) && !vhost_inflight_is_lost(b)))
-		return;
 	if (lost)
-		vhost_backend_reason(b, -EFAULT, "memory was cut short: the file of the region at %#" PRIx64,
-				     lost->guest_addr);
+		snprintf(text, size, "memory was cut short: the file of the region at %#" PRIx64, lost->guest_addr);
+	else if (dirty_log_is_lost(&b->log))
+		snprintf(text, size, "memory was cut short: the file of the dirty log");
+	else if (vhost_inflight_is_lost(b))
+		snprintf(text, size, "memory was cut short: the file of the inflight area");
 	else
-		vhost_backend_reason(b, -EFAULT, "memory was cut short: the file of the %s",
-				     dirty_log_is_lost(&b->log) ? "dirty log" : "inflight area");
-	end_connection(b, -EFAULT);
+		return 0;
+	return -EFAULT;
+}
+
+int vhost_backend_find_fault(struct vhost_backend *b, char *text, size_t size)
+{
+	int err = b->connected ? find_lost_memory(b, text, size) : 0;
+
+	for (unsigned i = 0; i < b->n_rings && !err; i++) {
+		uint32_t value = 0;
+		const char *fault = ring_fault(&b->rings[i], &value);
+
+		if (!fault)
+			continue;
+		snprintf(text, size, "ring %u (guest %s): %s (%#x)", i, i % 2 ? "tx" : "rx", fault, value);
+		err = -EPROTO;
+	}
+	return err;
+}
+
+static void tell_broken_rings(struct vhost_backend *b)
+{
+	uint32_t value;
+
+	for (unsigned i = 0; i < b->n_rings; i++)
+		if (ring_fault(&b->rings[i], &value))
+			vhost_eventfd_signal(b->rings[i].err_fd);
 }
 
 void vhost_backend_check_rings(struct vhost_backend *b)
 {
-	bool any = false;
+	char text[sizeof(b->error)];
+	int err = vhost_backend_find_fault(b, text, sizeof(text));
 
-	check_memory(b);
-	for (unsigned i = 0; i < b->n_rings; i++) {
-		uint32_t value = 0;
-		const char *fault = ring_fault(&b->rings[i], &value);
-
-		if (fault && !any)
-			vhost_backend_reason(b, -EPROTO, "ring %u (guest %s): %s (%#x)", i, i % 2 ? "tx" : "rx", fault,
-					     value);
-		any = any || fault;
-	}
-	if (any && b->connected)
-		end_connection(b, -EPROTO);
+	if (!err)
+		return;
+	tell_broken_rings(b);
+	vhost_backend_reason(b, err, "%s", text);
+	if (b->connected)
+		vhost_backend_end_connection(b, err);
 }

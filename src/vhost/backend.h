@@ -29,6 +29,7 @@
 
 struct event_loop;
 struct vhost_backend;
+struct vhost_backend_state;
 
 enum { VHOST_QUEUE_PAIRS_MAX = 16, VHOST_RINGS_MAX = 2 * VHOST_QUEUE_PAIRS_MAX };
 
@@ -66,6 +67,8 @@ struct vhost_backend_config {
 	mode_t socket_mode;   /* server mode; 0600 */
 	uid_t socket_uid;     /* (uid_t)-1: leave */
 	gid_t socket_gid;
+	const struct vhost_backend_state
+	    *resume;       /* be the back-end of another process (backend_state.h); NULL: be a new one */
 	char journal[304]; /* file that packed rings outlive the process in (virtio/virtq_journal.h); "": none */
 };
 

@@ -9,6 +9,7 @@
  *   backend_rings.c     handlers: rings; and the ring states
  *   backend_inflight.c  handlers: the area in which the front-end keeps what is in flight
  *   backend_journal.c   where packed rings stand, kept for the next process
+ *   backend_state.c     all of it as data, for a process that takes over
  *
  * A handler runs with the rings parked that the table says. It leaves its reply in the message's payload and returns 0, or a
  * negative errno with a reason (vhost_backend_reason()): -EPROTO ends the connection; any other error is answered when the
@@ -96,6 +97,19 @@ void vhost_backend_report_changes(struct vhost_backend *b);
 uint64_t vhost_backend_offered_features(const struct vhost_backend *b);
 uint64_t vhost_backend_offered_protocol_features(const struct vhost_backend *b);
 
+/* Takes over `fd`, from a front-end that has just connected, or in the middle of things. Calls no op. 0 or negative errno with a
+ * reason. */
+int vhost_backend_attach(struct vhost_backend *b, int fd);
+/* `err`: what a reception or a message gave; the reason, if there is one, is in b->error. */
+void vhost_backend_end_connection(struct vhost_backend *b, int err);
+/* Runs the timer of a message that has begun and is not whole, while there is one. */
+void vhost_backend_time_message(struct vhost_backend *b);
+/* Why the connection has to end, because of what workers or the SIGBUS handler have found; 0: it need not. */
+int vhost_backend_find_fault(struct vhost_backend *b, char *text, size_t size);
+
+/* backend_state.c: b->config.resume. 0 or negative errno. */
+int vhost_backend_resume(struct vhost_backend *b, char *err, size_t err_size);
+
 /* backend_messages.c */
 
 /* Act on the message that b->socket holds. An error ends the connection. */
@@ -133,6 +147,7 @@ void vhost_journal_close(struct vhost_backend *b);
 /* Where the ring with these areas goes on, and what is written about that, into c->last_avail, c->journal and c->inflight. 0;
  * -EBADMSG: what the front-end keeps about it is impossible; -ENOMEM. */
 int vhost_ring_find_place(struct vhost_backend *b, struct vhost_ring *r, struct virtq_config *c);
+struct virtq_journal *vhost_ring_journal(struct vhost_backend *b, const struct vhost_ring *r);
 /* The front-end knows where the ring stands, or it does not count. */
 void vhost_ring_end_journal(struct vhost_backend *b, const struct vhost_ring *r);
 

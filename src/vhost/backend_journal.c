@@ -96,7 +96,7 @@ void vhost_journal_close(struct vhost_backend *b)
 	b->journal = NULL;
 }
 
-static struct virtq_journal *ring_journal(struct vhost_backend *b, const struct vhost_ring *r)
+struct virtq_journal *vhost_ring_journal(struct vhost_backend *b, const struct vhost_ring *r)
 {
 	return &b->journal->rings[vhost_ring_index(b, r)];
 }
@@ -108,7 +108,7 @@ int vhost_ring_find_place(struct vhost_backend *b, struct vhost_ring *r, struct 
 
 	c->last_avail = r->base;
 	c->inflight = vhost_ring_inflight(b, r);
-	c->journal = packed && !c->inflight ? ring_journal(b, r) : NULL;
+	c->journal = packed && !c->inflight ? vhost_ring_journal(b, r) : NULL;
 	if (c->inflight && r->num > b->inflight.ring_size)
 		return -EBADMSG;
 	if (r->placed && c->inflight)
@@ -131,7 +131,7 @@ void vhost_ring_end_journal(struct vhost_backend *b, const struct vhost_ring *r)
 {
 	void *inflight = vhost_ring_inflight(b, r);
 
-	virtq_journal_end(ring_journal(b, r));
+	virtq_journal_end(vhost_ring_journal(b, r));
 	if (inflight)
 		virtq_inflight_end(inflight);
 }

@@ -11,7 +11,7 @@
 
 #include "vhost/listener.h"
 
-/* syscalls control: socket(AF_UNIX) bind connect listen accept4 openat newfstatat fstat fchmod fchownat chmod fchmodat
+/* syscalls control: socket(AF_UNIX) bind connect listen accept4 fcntl openat newfstatat fstat fchmod fchownat chmod fchmodat
  * unlink unlinkat close */
 
 /* One front-end is served at a time; some may wait. */
@@ -136,10 +136,29 @@ void vhost_listener_close(struct vhost_listener *l)
 
 	if (l->fd < 0)
 		return;
-	if (lstat(l->addr.sun_path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
+	if (!l->borrowed && lstat(l->addr.sun_path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
 		unlink(l->addr.sun_path);
 	close(l->fd);
 	l->fd = -1;
+}
+
+struct vhost_listener_state vhost_listener_save(const struct vhost_listener *l)
+{
+	return (struct vhost_listener_state){ .fd = l->fd, .dev = l->dev, .ino = l->ino };
+}
+
+int vhost_listener_resume(struct vhost_listener *l, const struct vhost_listener_state *s, const char *path)
+{
+	size_t len = strlen(path);
+
+	*l = (struct vhost_listener){
+		.fd = -1, .addr.sun_family = AF_UNIX, .dev = s->dev, .ino = s->ino, .borrowed = true
+	};
+	if (len == 0 || len >= sizeof(l->addr.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(l->addr.sun_path, path, len);
+	l->fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
+	return l->fd < 0 ? -errno : 0;
 }
 
 int vhost_listener_accept(struct vhost_listener *l)

@@ -6,7 +6,9 @@
 #ifndef RINGWAY_VHOST_LISTENER_H
 #define RINGWAY_VHOST_LISTENER_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
@@ -15,6 +17,7 @@ struct vhost_listener {
 	struct sockaddr_un addr;
 	dev_t dev; /* of the file that we made, so that we remove no other */
 	ino_t ino;
+	bool borrowed; /* the file is another process's: it is not removed */
 };
 
 /* Listen on `path`. uid or gid -1: leave. -EADDRINUSE: somebody listens there; -EEXIST: there is a file that is no socket;
@@ -23,6 +26,19 @@ int vhost_listener_open(struct vhost_listener *l, const char *path, mode_t mode,
 			size_t err_size);
 /* Stop to listen and remove the file. */
 void vhost_listener_close(struct vhost_listener *l);
+
+/* A listener as another process can take it over. The descriptor is borrowed; -1: there is none. */
+struct vhost_listener_state {
+	int fd;
+	uint64_t dev, ino; /* of its file */
+};
+struct vhost_listener_state vhost_listener_save(const struct vhost_listener *l);
+/* A duplicate of the other process's socket, borrowed until vhost_listener_own(). 0 or negative errno. */
+int vhost_listener_resume(struct vhost_listener *l, const struct vhost_listener_state *s, const char *path);
+static inline void vhost_listener_own(struct vhost_listener *l)
+{
+	l->borrowed = false;
+}
 
 /* The next connection; -EAGAIN: there is none. */
 int vhost_listener_accept(struct vhost_listener *l);

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_state.c - A back-end is written down, and another one goes on from that, under load, again and again.
+ *
+ *     front-end ---socket--- back-end with echo_device, which another one replaces
+ *
+ * What two processes do in a handover, in one. Each frame has a number; every one comes back, once and in order. In between a
+ * replacement comes to nothing, at its last step, and the back-end that was there goes on. The front-end is told to use a connection
+ * once: one that was lost would be lost for good. */
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "echo_device.h"
+#include "vhost/backend_state.h"
+#include "vhost/frontend.h"
+#include "vhost_peer.h"
+
+enum { HANDOVERS = 150, FRAME_LEN = 64, PAIRS = 2 };
+
+static struct echo_device echo;
+
+static unsigned below(unsigned n)
+{
+	static uint64_t state = 1;
+
+	state = state * 6364136223846793005u + 1442695040888963407u;
+	return (unsigned)(state >> 33) % n;
+}
+
+/* Another back-end that goes on where that of the rig is; both are there. */
+static struct vhost_backend *replacement(struct rig *rig)
+{
+	static struct vhost_backend_state state;
+	static struct vhost_backend_places places;
+	struct vhost_backend *old = rig->b;
+
+	assert_int_equal(vhost_backend_save(old, &state), 0);
+	rig->config.resume = &state;
+	rig_create(rig);
+	if (!rig->b)
+		fail_msg("%s", rig->err);
+	vhost_backend_state_deinit(&state);
+	vhost_backend_save_places(old, &places);
+	if (vhost_backend_go_on(rig->b, &places, rig->err, sizeof(rig->err)) < 0)
+		fail_msg("%s", rig->err);
+	return old;
+}
+
+/* A process that has handed over ends as it is; to be destroyed, the old one must not find the file. */
+static void hand_over(struct rig *rig)
+{
+	struct vhost_backend *old = replacement(rig);
+	char aside[sizeof(rig->path) + 1];
+
+	snprintf(aside, sizeof(aside), "%s-", rig->path);
+	assert_int_equal(rename(rig->path, aside), 0);
+	vhost_backend_destroy(old);
+	assert_int_equal(rename(aside, rig->path), 0);
+	vhost_backend_own(rig->b);
+	echo.b = rig->b;
+}
+
+/* Says nothing of rings to the rig. */
+static void destroy(struct rig *rig)
+{
+	vhost_backend_destroy(rig->b);
+	rig->b = NULL;
+	for (unsigned i = 0; i < VHOST_RINGS_MAX; i++)
+		rig->kick_fd_seen[i] = -1;
+}
+
+static void hand_over_in_vain(struct rig *rig)
+{
+	struct vhost_backend *old = replacement(rig);
+
+	destroy(rig);
+	assert_int_equal(access(rig->path, F_OK), 0);
+	rig->b = old;
+}
+
+/* Traffic */
+
+struct counts {
+	uint64_t sent, received;
+};
+
+static void send_some(struct vhost_frontend *f, unsigned pair, struct counts *c)
+{
+	uint8_t frame[FRAME_LEN] = { 0 };
+
+	for (unsigned n = below(16); n > 0; n--) {
+		memcpy(frame, &c->sent, sizeof(c->sent));
+		if (vhost_frontend_send(f, pair, NULL, frame, sizeof(frame)) < 0)
+			break;
+		c->sent++;
+	}
+	vhost_frontend_flush(f, pair);
+}
+
+static void receive_some(struct vhost_frontend *f, unsigned pair, struct counts *c)
+{
+	uint8_t frame[FRAME_LEN];
+	struct vnet_hdr hdr;
+	long len;
+
+	while ((len = vhost_frontend_receive(f, pair, &hdr, frame, sizeof(frame))) != -EAGAIN) {
+		assert_int_equal(len, FRAME_LEN);
+		assert_memory_equal(frame, &c->received, sizeof(c->received));
+		c->received++;
+	}
+	assert_false(vhost_frontend_driver(f, 2 * pair)->broken || vhost_frontend_driver(f, 2 * pair + 1)->broken);
+}
+
+static void exchange(struct vhost_frontend *f, struct counts c[PAIRS])
+{
+	for (unsigned turns = below(8); turns > 0; turns--)
+		for (unsigned pair = 0; pair < PAIRS; pair++) {
+			send_some(f, pair, &c[pair]);
+			if (below(4) > 0)
+				echo_device_run(&echo);
+			if (below(4) > 0)
+				receive_some(f, pair, &c[pair]);
+		}
+}
+
+static void turn_back_end(void *arg)
+{
+	rig_run(arg);
+}
+
+static void hand_over_again_and_again(struct rig *rig, struct vhost_frontend_config config)
+{
+	struct counts c[PAIRS] = { 0 };
+	struct vhost_frontend *f;
+
+	rig->config.resume = NULL;
+	rig_create(rig);
+	config.socket = rig->path;
+	config.queue_pairs = PAIRS;
+	config.protocol_features = ~0ull;
+	config.while_waiting = turn_back_end;
+	config.arg = rig;
+	f = vhost_frontend_create(&config, &rig->error, rig->err, sizeof(rig->err));
+	if (!f)
+		fail_msg("%s", rig->err);
+	echo = (struct echo_device){ .b = rig->b, .n_pairs = PAIRS };
+	for (unsigned i = 0; i < HANDOVERS; i++) {
+		exchange(f, c);
+		if (below(3) > 0)
+			hand_over(rig);
+		else
+			hand_over_in_vain(rig);
+	}
+	for (unsigned pair = 0; pair < PAIRS; pair++) {
+		echo_device_run(&echo);
+		receive_some(f, pair, &c[pair]);
+		assert_true(c[pair].sent > HANDOVERS);
+		assert_int_equal(c[pair].received, c[pair].sent);
+		assert_int_equal(vhost_frontend_in_flight(f, pair), 0);
+	}
+	vhost_frontend_destroy(f);
+	destroy(rig);
+}
+
+static void test_split(void **state)
+{
+	hand_over_again_and_again(*state, (struct vhost_frontend_config){ .features = ~0ull });
+	hand_over_again_and_again(*state,
+				  (struct vhost_frontend_config){
+				      .features = ~0ull, .ring_size = 32, .tx_header_apart = true, .n_regions = 4 });
+}
+
+static void packed(struct rig *rig, uint64_t features)
+{
+	rig->config.features |= BIT(VIRTIO_F_RING_PACKED) | features;
+	hand_over_again_and_again(rig, (struct vhost_frontend_config){ .features = ~0ull });
+	snprintf(rig->config.journal, sizeof(rig->config.journal), "%s/rings", rig->dir);
+	hand_over_again_and_again(
+	    rig, (struct vhost_frontend_config){ .features = ~0ull, .ring_size = 35, .tx_header_apart = true });
+	unlink(rig->config.journal);
+}
+
+static void test_packed(void **state)
+{
+	packed(*state, 0);
+}
+
+static void test_packed_in_order(void **state)
+{
+	packed(*state, BIT(VIRTIO_F_IN_ORDER));
+}
+
+/* The front-end keeps what is in flight. */
+static void test_inflight(void **state)
+{
+	struct rig *rig = *state;
+
+	for (unsigned i = 0; i < 2; i++) {
+		hand_over_again_and_again(
+		    rig, (struct vhost_frontend_config){ .features = ~0ull, .ring_size = 32, .inflight = true });
+		rig->config.features |= BIT(VIRTIO_F_RING_PACKED);
+	}
+}
+
+/* A message has come in part, with its descriptor. */
+static void test_half_a_message(void **state)
+{
+	struct rig *rig = *state;
+	struct vhost_user_header header = { VHOST_USER_SET_VRING_CALL, VHOST_USER_VERSION | VHOST_USER_NEED_REPLY,
+					    sizeof(uint64_t) };
+	uint64_t ring = 0;
+	uint8_t bytes[sizeof(header) + sizeof(ring)];
+	struct vhost_user_msg reply;
+	int fd = eventfd(0, EFD_CLOEXEC);
+	struct peer p;
+
+	rig_create(rig);
+	peer_init(&p);
+	p.protocol_features = BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK);
+	peer_start(rig, &p);
+	memcpy(bytes, &header, sizeof(header));
+	memcpy(bytes + sizeof(header), &ring, sizeof(ring));
+	for (unsigned n = 1; n < sizeof(bytes); n++) {
+		assert_true(peer_send_bytes(&p, bytes, n, &fd, 1));
+		rig_run(rig);
+		hand_over(rig);
+		assert_true(peer_send_bytes(&p, bytes + n, sizeof(bytes) - n, NULL, 0));
+		rig_run(rig);
+		assert_int_equal(peer_receive(&p, &reply), 1);
+		assert_int_equal(reply.header.request, VHOST_USER_SET_VRING_CALL);
+		assert_int_equal(reply.payload.u64, 0);
+	}
+	close(fd);
+	peer_deinit(&p);
+	rig_run(rig);
+}
+
+/* A front-end comes to the new one as it would have come to the old one, and finds what that said of the last connection. */
+static void test_nobody_is_connected(void **state)
+{
+	struct rig *rig = *state;
+	struct peer p;
+
+	rig_create(rig);
+	peer_init(&p);
+	peer_connect(&p, rig);
+	assert_true(peer_send(&p, 1000, 0, NULL, 0, NULL, 0));
+	rig_run(rig);
+	peer_deinit(&p);
+	assert_string_not_equal(vhost_backend_error(rig->b), "");
+	hand_over(rig);
+	assert_string_not_equal(vhost_backend_error(rig->b), "");
+	assert_false(vhost_backend_is_connected(rig->b));
+	peer_init(&p);
+	peer_start(rig, &p);
+	assert_true(vhost_backend_is_connected(rig->b));
+	peer_deinit(&p);
+	rig_run(rig);
+}
+
+/* Another version of ours may have agreed to what this one does not know; a place may be one that the ring cannot have. */
+static void test_what_cannot_be(void **state)
+{
+	static struct vhost_backend_state s;
+	static struct vhost_backend_places places;
+	struct rig *rig = *state;
+	struct vhost_backend *old;
+	struct peer p;
+
+	rig_create(rig);
+	peer_init(&p);
+	peer_start(rig, &p);
+	old = rig->b;
+	assert_int_equal(vhost_backend_save(old, &s), 0);
+	vhost_backend_save_places(old, &places);
+	rig->config.resume = &s;
+	s.features ^= BIT(40);
+	rig_create(rig);
+	assert_null(rig->b);
+	assert_non_null(strstr(rig->err, "features 0x10000000000 were negotiated"));
+	s.features ^= BIT(40);
+	s.rings[0].num = 63;
+	rig_create(rig);
+	assert_int_equal(vhost_backend_go_on(rig->b, &places, rig->err, sizeof(rig->err)), -EINVAL);
+	destroy(rig);
+	vhost_backend_state_deinit(&s);
+	rig->b = old;
+	assert_true(peer_get_u64(rig, &p, VHOST_USER_GET_FEATURES) != 0); /* and goes on */
+	peer_deinit(&p);
+	rig_run(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_setup_bare, rig_teardown)
+		T(test_split),
+		T(test_packed),
+		T(test_packed_in_order),
+		T(test_inflight),
+		T(test_half_a_message),
+		T(test_nobody_is_connected),
+		T(test_what_cannot_be),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
