@@ -63,6 +63,12 @@ static inline void account_lap(enum account_stage stage, unsigned n)
 	a->last = now;
 }
 
+/* When the last lap ended; 0 without an account. */
+static inline uint64_t account_clock(void)
+{
+	return account_of_thread ? account_of_thread->last : 0;
+}
+
 /* The thread has slept: the time since the last lap is nobody's. */
 static inline void account_skip(void)
 {

@@ -101,17 +101,11 @@ static enum lane_result retry(struct lane *lane, struct lane_context *ctx)
 	return LANE_BUSY;
 }
 
-enum lane_result lane_turn(struct lane *lane, struct lane_context *ctx)
+static enum lane_result poll_once(struct lane *lane, struct lane_context *ctx)
 {
 	struct port *port = lane->port;
 	unsigned n;
 
-	if (unlikely(lane->held)) {
-		enum lane_result result = retry(lane, ctx);
-
-		account_lap(ACCOUNT_RETRY, 0);
-		return result;
-	}
 	if (unlikely(ctx->now_ns < lane->gather_until_ns))
 		return LANE_EMPTY;
 	n = port->ops->rx(port, lane->queue, ctx->batch);
@@ -130,4 +124,20 @@ enum lane_result lane_turn(struct lane *lane, struct lane_context *ctx)
 	port->ops->rx_done(port, lane->queue, ctx->batch);
 	account_lap(ACCOUNT_PUBLISH, n);
 	return LANE_BUSY;
+}
+
+enum lane_result lane_turn(struct lane *lane, struct lane_context *ctx)
+{
+	uint64_t start = account_clock();
+	enum lane_result result;
+
+	if (unlikely(lane->held)) {
+		result = retry(lane, ctx);
+		account_lap(ACCOUNT_RETRY, 0);
+		return result;
+	}
+	result = poll_once(lane, ctx);
+	if (result != LANE_EMPTY)
+		counter_add(&lane->cycles, account_clock() - start);
+	return result;
 }

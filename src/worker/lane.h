@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lane.h - The rx side of one queue of one port, as its worker sees it.
  *
- * A lane belongs to one worker thread, which alone touches it; control changes lanes by asking the worker (worker.h). Its states:
+ * A lane belongs to one worker thread, which alone touches it; control changes lanes by asking the worker (worker.h). It can
+ * be given to another worker between two batches; what it took in before is delivered by then, so that order is kept. Its states:
  *
  *	polled   looked at every turn; the sender is told not to notify
  *	armed    the sender notifies through wake_fd; costs nothing until it does
@@ -13,6 +14,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/barrier.h"
+#include "base/compiler.h"
 
 struct batch;
 struct gro;
@@ -32,6 +36,9 @@ struct lane {
 	 * a worker that is quicker than the sender would see them one by one. */
 	struct gro *gro;
 	uint64_t gather_until_ns;
+	uint64_t cycles; /* spent on its frames, by the worker's account (base/account.h); others read it */
+	/* The next piece of memory may be another worker's lane, and each is written to in every turn. */
+	uint8_t apart[CACHE_LINE];
 };
 
 /* What a lane works with, the worker's. */
@@ -49,6 +56,12 @@ enum lane_result { LANE_EMPTY, LANE_BUSY, LANE_WAITING };
 /* NULL: out of memory. Any thread. */
 struct lane *lane_create(struct port *port, unsigned queue);
 void lane_destroy(struct lane *lane);
+
+/* Any thread. */
+static inline uint64_t lane_cycles(const struct lane *lane)
+{
+	return read_once(&lane->cycles);
+}
 
 /* Poll once, forward what came. */
 enum lane_result lane_turn(struct lane *lane, struct lane_context *ctx);

@@ -74,7 +74,7 @@ struct worker {
 	int tid;
 	clockid_t cpu_clock;
 	sem_t started, still;
-};
+} cache_aligned; /* no neighbour's writes may disturb it */
 
 /* Polled and armed */
 
@@ -302,33 +302,41 @@ static int grow(struct worker *w)
 	return 0;
 }
 
-struct add_request {
+struct lane_request {
 	struct lane *lane;
 	int err;
 };
 
+static void wait_for_lane(struct worker *w, const struct lane *lane)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u32 = lane->slot };
+
+	if (lane->wake_fd < 0 || epoll_ctl(w->epfd, EPOLL_CTL_ADD, lane->wake_fd, &ev) < 0)
+		log_error("%s: queue %u cannot be waited for: %m", lane->port->name, lane->queue);
+}
+
 static void do_add(struct worker *w, void *arg)
 {
-	struct add_request *a = arg;
+	struct lane_request *a = arg;
 	unsigned slot = 0;
 
-	if (w->n_lanes == w->n_slots) {
-		a->err = grow(w);
-		if (a->err)
-			return;
-	}
+	a->err = w->n_lanes == w->n_slots ? grow(w) : 0;
+	if (a->err)
+		return;
 	while (w->lanes[slot])
 		slot++;
 	w->lanes[slot] = a->lane;
 	a->lane->slot = slot;
 	write_once(&w->n_lanes, w->n_lanes + 1);
+	if (a->lane->wake_fd >= 0) /* it comes from another worker */
+		wait_for_lane(w, a->lane);
 	poll_lane(w, a->lane);
 }
 
 struct lane *worker_lane_add(struct worker *w, struct port *port, unsigned queue)
 {
 	struct lane *lane = lane_create(port, queue);
-	struct add_request a = { .lane = lane };
+	struct lane_request a = { .lane = lane };
 
 	if (!lane)
 		return NULL;
@@ -349,22 +357,55 @@ static void drop_wake_fd(struct worker *w, struct lane *lane)
 	lane->wake_fd = -1;
 }
 
+static void forget_lane(struct worker *w, struct lane *lane)
+{
+	if (lane->polled_at >= 0)
+		unpoll_lane(w, lane);
+	w->lanes[lane->slot] = NULL;
+	write_once(&w->n_lanes, w->n_lanes - 1);
+}
+
 static void do_remove(struct worker *w, void *arg)
 {
 	struct lane *lane = arg;
 
 	lane_release(lane, &w->ctx);
-	if (lane->polled_at >= 0)
-		unpoll_lane(w, lane);
 	drop_wake_fd(w, lane);
-	w->lanes[lane->slot] = NULL;
-	write_once(&w->n_lanes, w->n_lanes - 1);
+	forget_lane(w, lane);
 }
 
 void worker_lane_remove(struct worker *w, struct lane *lane)
 {
 	ask(w, do_remove, lane);
 	lane_destroy(lane);
+}
+
+/* The wake_fd stays open and goes along. A held batch cannot: this thread is inside the queue's gate with it. */
+static void do_detach(struct worker *w, void *arg)
+{
+	struct lane_request *a = arg;
+
+	a->err = a->lane->held ? -EAGAIN : 0;
+	if (a->err)
+		return;
+	if (a->lane->wake_fd >= 0)
+		epoll_ctl(w->epfd, EPOLL_CTL_DEL, a->lane->wake_fd, NULL);
+	forget_lane(w, a->lane);
+}
+
+int worker_lane_move(struct worker *from, struct worker *to, struct lane *lane)
+{
+	struct lane_request a = { .lane = lane }, back = a;
+
+	ask(from, do_detach, &a);
+	if (a.err)
+		return a.err;
+	ask(to, do_add, &a);
+	if (a.err) { /* there it has its slot still */
+		ask(from, do_add, &back);
+		assert(back.err == 0);
+	}
+	return a.err;
 }
 
 struct wake_request {
@@ -375,13 +416,11 @@ struct wake_request {
 static void do_wake_fd(struct worker *w, void *arg)
 {
 	const struct wake_request *a = arg;
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u32 = a->lane->slot };
 
 	drop_wake_fd(w, a->lane);
 	if (a->fd >= 0) {
 		a->lane->wake_fd = fcntl(a->fd, F_DUPFD_CLOEXEC, 0);
-		if (a->lane->wake_fd < 0 || epoll_ctl(w->epfd, EPOLL_CTL_ADD, a->lane->wake_fd, &ev) < 0)
-			log_error("%s: queue %u cannot be waited for: %m", a->lane->port->name, a->lane->queue);
+		wait_for_lane(w, a->lane);
 	}
 	poll_lane(w, a->lane);
 }
@@ -515,12 +554,12 @@ static int start_thread(struct worker *w)
 
 struct worker *worker_create(const struct worker_options *options)
 {
-	struct worker *w = calloc(1, sizeof(*w));
+	struct worker *w = aligned_alloc(CACHE_LINE, sizeof(*w));
 	int err;
 
 	if (!w)
 		return NULL;
-	w->options = *options;
+	*w = (struct worker){ .options = *options };
 	w->busy_poll_ns = options->poll == WORKER_POLL_ADAPTIVE ? options->busy_poll_us * NSEC_PER_USEC : 0;
 	w->request_fd = -1;
 	sem_init(&w->started, 0, 0);
@@ -549,6 +588,11 @@ void worker_destroy(struct worker *w)
 	ask(w, do_stop, NULL);
 	pthread_join(w->thread, NULL);
 	free_worker(w);
+}
+
+unsigned worker_idx(const struct worker *w)
+{
+	return w->options.idx;
 }
 
 void worker_get_info(const struct worker *w, struct worker_info *info)

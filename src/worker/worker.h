@@ -50,6 +50,9 @@ void worker_destroy(struct worker *w);
 struct lane *worker_lane_add(struct worker *w, struct port *port, unsigned queue);
 /* Stop polling it, give up what it holds. Afterwards this worker does not touch the port's rx side any more. */
 void worker_lane_remove(struct worker *w, struct lane *lane);
+/* Let `to` poll the lane from now on. No frame is lost, sent twice or out of order. -EAGAIN: the lane holds frames for a full receiver,
+ * try again in a moment; -ENOMEM. It stays where it is then. */
+int worker_lane_move(struct worker *from, struct worker *to, struct lane *lane);
 /* The queue notifies through `fd` now (-1: not at all), and may have frames. The fd stays the caller's; it is duplicated, because an
  * epoll set can only forget an fd that is open. */
 void worker_lane_wake_fd(struct worker *w, struct lane *lane, int fd);
@@ -62,6 +65,8 @@ void worker_forget_port(struct worker *w, uint16_t dst);
 void worker_pause_begin(struct worker *w);
 void worker_pause_wait(struct worker *w);
 void worker_resume(struct worker *w);
+
+unsigned worker_idx(const struct worker *w);
 
 struct worker_info {
 	int tid;
