@@ -108,6 +108,7 @@ void runtime_worker_info(const struct runtime *rt, unsigned idx, struct runtime_
 		.sleeps = w.stats.sleeps,
 		.wakeups = w.stats.wakeups,
 		.cpu_ns = w.cpu_ns,
+		.load = runtime_balance_load(rt, rt->workers[idx]),
 		.account = w.account,
 	};
 }
@@ -365,6 +366,7 @@ static int start_workers(struct runtime *rt, struct runtime_error *e)
 					    strerror(errno));
 		rt->n_workers++;
 	}
+	runtime_balance_init(rt);
 	return 0;
 }
 
@@ -408,6 +410,7 @@ void runtime_destroy(struct runtime *rt)
 	while (rt->n_networks)
 		close_network(rt, rt->networks[rt->n_networks - 1]);
 	timer_remove(rt->ageing);
+	runtime_balance_deinit(rt);
 	for (unsigned i = 0; i < rt->n_workers; i++)
 		worker_destroy(rt->workers[i]);
 	free(rt->workers);

@@ -26,7 +26,9 @@ struct worker;
 /* Where a queue's rx side is polled. */
 struct runtime_lane {
 	struct worker *worker;
-	struct lane *lane; /* NULL: not yet, or no more */
+	struct lane *lane;    /* NULL: not yet, or no more */
+	uint64_t cycles_seen; /* of the lane, when loads were last measured */
+	unsigned load;        /* thousandths of a core */
 };
 
 struct runtime_port {
@@ -97,9 +99,26 @@ struct runtime_worker_info {
 	unsigned lanes, polled; /* assigned, and polled at this moment (the others sleep) */
 	uint64_t rounds, empty_polls, batches, frames, sleeps, wakeups;
 	uint64_t cpu_ns;        /* of the thread */
+	unsigned load;          /* thousandths of a core that its queues' frames took of late */
 	struct account account; /* zeroes when none is kept */
 };
 unsigned runtime_n_workers(const struct runtime *rt);
 void runtime_worker_info(const struct runtime *rt, unsigned idx, struct runtime_worker_info *info);
+unsigned runtime_lane_worker(const struct runtime_lane *l);
+
+/* Which worker polls which queue. With two workers or more, loads are measured every second; when one worker stays busier than
+ * another, one queue at a time goes over to it. Without an account of cycles queues only count. */
+struct runtime_move {
+	const struct runtime_port *port;
+	unsigned queue, from, to;
+	bool done; /* false: its frames waited for a full receiver all the time, and it stayed */
+};
+/* Measure now, if it was not done within the last half second. */
+void runtime_measure_load(struct runtime *rt);
+/* Even the load out as well as it goes, now. Returns how many moves that took, in an array that the
+ * caller frees; or -ENOMEM. */
+int runtime_rebalance(struct runtime *rt, struct runtime_move **moves);
+/* Let worker `to` poll a queue. 0, -EAGAIN or -ENOMEM. */
+int runtime_move_lane(struct runtime *rt, struct runtime_port *rp, unsigned queue, unsigned to);
 
 #endif

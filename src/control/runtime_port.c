@@ -114,23 +114,6 @@ int runtime_open_port(struct runtime *rt, const struct runtime_network *network,
 
 /* Lanes */
 
-static struct worker *least_loaded(struct runtime *rt)
-{
-	struct worker *best = NULL;
-	unsigned fewest = 0;
-
-	for (unsigned i = 0; i < rt->n_workers; i++) {
-		struct worker_info info;
-
-		worker_get_info(rt->workers[i], &info);
-		if (!best || info.n_lanes < fewest) {
-			best = rt->workers[i];
-			fewest = info.n_lanes;
-		}
-	}
-	return best;
-}
-
 static void on_lane_changed(struct port *port, unsigned queue, int wake_fd)
 {
 	const struct runtime_port *rp = port->owner;
@@ -154,9 +137,11 @@ int runtime_add_lanes(struct runtime *rt, struct runtime_port *rp)
 	struct port *port = rp->port;
 
 	for (unsigned q = 0; q < port->n_queues; q++) {
-		rp->lanes[q].worker = least_loaded(rt);
-		rp->lanes[q].lane = worker_lane_add(rp->lanes[q].worker, port, q);
-		if (!rp->lanes[q].lane)
+		struct runtime_lane *l = &rp->lanes[q];
+
+		*l = (struct runtime_lane){ .worker = runtime_balance_place(rt) };
+		l->lane = l->worker ? worker_lane_add(l->worker, port, q) : NULL;
+		if (!l->lane)
 			return -ENOMEM;
 	}
 	port->lane_changed = on_lane_changed;

@@ -7,7 +7,19 @@
 #include "switch/snapshot.h"
 #include "worker/worker.h"
 
+struct plan_queue;
 struct timer;
+
+/* runtime_balance.c: what is known of the queues' loads. */
+struct balance {
+	struct timer *timer;
+	uint64_t measured_ns, measured_cycles; /* when, on either clock; 0: never */
+	unsigned uneven_periods;               /* in a row, in which a move was due */
+	uint64_t quiet_until_ns;               /* after a move its effect is waited for */
+	unsigned room;                         /* of the two below, which go together */
+	struct plan_queue *queues;
+	struct runtime_move *at;
+};
 
 struct runtime {
 	struct event_loop *loop;
@@ -24,6 +36,7 @@ struct runtime {
 	unsigned n_workers;
 	struct worker **workers;
 	struct timer *ageing;
+	struct balance balance;
 };
 
 /* Fill in `e`, if not NULL; returns `status`. */
@@ -39,5 +52,13 @@ int runtime_open_port(struct runtime *rt, const struct runtime_network *network,
 /* Let workers poll the port's queues. 0 or -ENOMEM. */
 int runtime_add_lanes(struct runtime *rt, struct runtime_port *rp);
 void runtime_remove_lanes(struct runtime_port *rp);
+
+/* runtime_balance.c */
+void runtime_balance_init(struct runtime *rt);
+void runtime_balance_deinit(struct runtime *rt);
+/* The worker for one more queue. */
+struct worker *runtime_balance_place(struct runtime *rt);
+/* What its queues took together. */
+unsigned runtime_balance_load(const struct runtime *rt, const struct worker *w);
 
 #endif
