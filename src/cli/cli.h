@@ -40,7 +40,8 @@ bool cli_flag(const json_t *object, const char *key);
 json_t *cli_config_body(const struct cli_args *args);
 
 /* Verbs */
-cli_run cmd_status, cmd_fdb, cmd_stats, cmd_worker_stats;
+cli_run cmd_status, cmd_fdb, cmd_stats;
+cli_run cmd_worker_list, cmd_worker_rebalance, cmd_worker_stats;
 cli_run cmd_network_add, cmd_network_del, cmd_network_list, cmd_network_show;
 cli_run cmd_port_add, cmd_port_del, cmd_port_list, cmd_port_show;
 cli_run cmd_qemu_args, cmd_libvirt_xml;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_worker.c - ringway worker stats */
+/* cmd_worker.c - ringway worker ... */
 #include <stdlib.h>
 
 #include "base/account.h"
@@ -110,5 +110,89 @@ int cmd_worker_stats(struct cli *cli, const struct cli_args *args)
 			print_worker(worker);
 		}
 	json_decref(chosen);
+	return CLI_OK;
+}
+
+static void print_assigned(struct table *t, const json_t *worker)
+{
+	const json_t *assigned = json_object_get(worker, "assigned"), *a;
+	size_t i;
+
+	json_array_foreach (assigned, i, a) {
+		table_cell(t, "%lld", (long long)cli_number(worker, "idx"));
+		table_cell(t, "%s", cli_text(a, "port"));
+		table_cell(t, "%lld", (long long)cli_number(a, "queue"));
+		table_cell(t, "%.1f %%", 100 * json_number_value(json_object_get(a, "load")));
+	}
+}
+
+static void print_workers(const json_t *workers)
+{
+	struct table *t = table_create(">WORKER|>THREAD|>LOAD|>QUEUES|>POLLED|>FRAMES");
+	const json_t *w;
+	size_t i;
+
+	json_array_foreach (workers, i, w) {
+		table_cell(t, "%lld", (long long)cli_number(w, "idx"));
+		table_cell(t, "%lld", (long long)cli_number(w, "tid"));
+		table_cell(t, "%.1f %%", 100 * json_number_value(json_object_get(w, "load")));
+		table_count(t, (uint64_t)cli_number(w, "queues"));
+		table_count(t, (uint64_t)cli_number(w, "queues_polled"));
+		table_count(t, (uint64_t)cli_number(w, "frames"));
+	}
+	table_print(t, "", stdout);
+	putchar('\n');
+	t = table_create(">WORKER|PORT|>QUEUE|>LOAD");
+	json_array_foreach (workers, i, w)
+		print_assigned(t, w);
+	table_print(t, "No queues.", stdout);
+}
+
+int cmd_worker_list(struct cli *cli, const struct cli_args *args)
+{
+	json_t *answer = client_get(cli->client, "/api/workers");
+	const json_t *workers = json_object_get(answer, "workers");
+
+	(void)args;
+	if (!answer)
+		return CLI_FAILED;
+	if (cli->json)
+		cli_print_json(workers);
+	else
+		print_workers(workers);
+	json_decref(answer);
+	return CLI_OK;
+}
+
+static void print_moves(const json_t *moves)
+{
+	struct table *t = table_create("PORT|>QUEUE|>FROM|>TO|");
+	const json_t *m;
+	size_t i;
+
+	json_array_foreach (moves, i, m) {
+		table_cell(t, "%s", cli_text(m, "port"));
+		table_cell(t, "%lld", (long long)cli_number(m, "queue"));
+		table_cell(t, "%lld", (long long)cli_number(m, "from"));
+		table_cell(t, "%lld", (long long)cli_number(m, "to"));
+		table_cell(t, "%s", cli_flag(m, "done") ? "" : "not done: its frames wait for a full receiver");
+	}
+	table_print(t, "Nothing to move.", stdout);
+}
+
+int cmd_worker_rebalance(struct cli *cli, const struct cli_args *args)
+{
+	json_t *body = json_object(), *answer = client_post(cli->client, body, "/api/workers/rebalance");
+	const json_t *moves = json_object_get(answer, "moves");
+
+	(void)args;
+	json_decref(body);
+	if (!answer)
+		return CLI_FAILED;
+	if (cli->json)
+		cli_print_json(moves);
+	else
+		print_moves(moves);
+	json_decref(answer);
 	return CLI_OK;
 }

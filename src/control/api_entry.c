@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* api_entry.c - /api, /api/status, /api/workers: the daemon itself. */
+/* api_entry.c - /api, /api/status: the daemon itself. */
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -9,7 +9,8 @@
 #include "control/runtime.h"
 #include "port/port.h"
 
-/* Clients start here and follow links by `rel`; a {name} in a link is to be replaced. */
+/* Clients start here and follow links by `rel`; a {name} in a link is to be replaced, and where a method is named
+ * there is nothing to get. */
 void api_get_entry(const struct api_request *rq, struct api_reply *rp)
 {
 	json_t *links = json_array();
@@ -20,6 +21,8 @@ void api_get_entry(const struct api_request *rq, struct api_reply *rp)
 		json_t *link = api_link(r->rel, "%s", r->path);
 
 		json_object_set_new(link, "title", json_string(r->help));
+		if (!r->handlers[API_GET]) /* an action */
+			json_object_set_new(link, "method", json_string("POST"));
 		if (strchr(r->path, '{'))
 			json_object_set_new(link, "templated", json_true());
 		json_array_append_new(links, link);
@@ -63,40 +66,4 @@ void api_get_status(const struct api_request *rq, struct api_reply *rp)
 			     api_text(rq->ctx->socket_path), "workers", (int)runtime_n_workers(rt), "poll",
 			     poll_mode_name(o->poll), "busy_poll_us", (int)o->busy_poll_us, "networks",
 			     (int)runtime_n_networks(rt), "ports", (int)n_ports, "ports_connected", (int)n_connected));
-}
-
-/* Cycles have no fixed length; what they are good for is comparing stages, and finding the price of a frame. */
-static json_t *account_json(const struct account *a)
-{
-	json_t *stages = json_object();
-
-	for (unsigned i = 0; i < N_ACCOUNT_STAGES; i++)
-		json_object_set_new(stages, account_stage_name(i),
-				    json_pack("{s:I, s:I}", "cycles", (json_int_t)a->cycles[i], "frames",
-					      (json_int_t)a->frames[i]));
-	return json_pack("{s:o, s:I, s:I}", "stages", stages, "notifications", (json_int_t)a->notifications,
-			 "notifications_suppressed", (json_int_t)a->notifications_suppressed);
-}
-
-static json_t *worker_json(const struct runtime_worker_info *w)
-{
-	return json_pack("{s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "idx", (int)w->idx, "tid",
-			 w->tid, "queues", (int)w->lanes, "queues_polled", (int)w->polled, "rounds",
-			 (json_int_t)w->rounds, "empty_polls", (json_int_t)w->empty_polls, "batches",
-			 (json_int_t)w->batches, "frames", (json_int_t)w->frames, "sleeps", (json_int_t)w->sleeps,
-			 "wakeups", (json_int_t)w->wakeups, "cpu_ns", (json_int_t)w->cpu_ns, "account",
-			 account_json(&w->account));
-}
-
-void api_get_workers(const struct api_request *rq, struct api_reply *rp)
-{
-	json_t *list = json_array();
-
-	for (unsigned i = 0; i < runtime_n_workers(rq->ctx->rt); i++) {
-		struct runtime_worker_info info;
-
-		runtime_worker_info(rq->ctx->rt, i, &info);
-		json_array_append_new(list, worker_json(&info));
-	}
-	api_ok(rp, json_pack("{s:o}", "workers", list));
 }

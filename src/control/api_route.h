@@ -2,7 +2,7 @@
 /* api_route.h - A request and its reply without HTTP, and the handlers between the two.
  *
  * api.c turns HTTP into an api_request, api_routes.c finds the handler, and api_entry.c, api_networks.c, api_ports.c,
- * api_stats.c, api_config.c hold the handlers. A handler fills in the reply with one of the functions below; nothing
+ * api_stats.c, api_workers.c, api_config.c hold the handlers. A handler fills in the reply with one of the functions below; nothing
  * done means 500. Requests may come from anybody who can open the socket: a handler trusts nothing in them. */
 #ifndef RINGWAY_CONTROL_API_ROUTE_H
 #define RINGWAY_CONTROL_API_ROUTE_H
@@ -100,7 +100,8 @@ json_t *api_counters(const struct port_counters *c);
 json_t *api_feature_names(uint64_t features);
 
 /* Handlers */
-api_handler api_get_entry, api_get_status, api_get_workers;
+api_handler api_get_entry, api_get_status;
+api_handler api_get_workers, api_rebalance_workers;
 api_handler api_get_networks, api_add_network, api_get_network, api_delete_network;
 api_handler api_get_ports, api_add_port, api_get_port, api_delete_port;
 api_handler api_get_fdb, api_get_stats;
