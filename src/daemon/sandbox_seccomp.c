@@ -48,7 +48,7 @@ struct syscall_rule {
  * syscalls control: openat newfstatat fstat statx read lseek close socket(AF_UNIX) connect poll ppoll */
 /* Credentials of a peer; liburcu; sd_notify(); the end:
  *
- * syscalls control: getsockopt membarrier sendmsg geteuid getuid prlimit64 unlink unlinkat */
+ * syscalls control: getsockopt membarrier sendmsg geteuid getuid getegid getgid prlimit64 unlink unlinkat */
 
 #include "syscalls.h"
 

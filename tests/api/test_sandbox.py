@@ -9,6 +9,8 @@ import json
 import os
 import pathlib
 import pwd
+import signal
+import socket
 import stat
 
 import pytest
@@ -56,7 +58,7 @@ def config(*ports, **more):
 
 def test_every_thread_is_limited(lab):
     threads = Started(lab, config({"name": "vm1", **VHOST}), as_nobody=True).threads()
-    assert threads.keys() == {"ringwayd", "closer", "worker/0", "worker/1"}
+    assert threads.keys() == {"ringwayd", "worker/0", "worker/1"}
     for fields in threads.values():
         assert (fields["NoNewPrivs"], fields["Seccomp"], int(fields["CapEff"], 16)) == ("1", "2", 0)
 
@@ -77,7 +79,7 @@ def test_nothing_is_limited_when_told_so(lab):
 ], ids=["plain", "owner", "group", "client", "tap", "none"])
 def test_root_keeps_what_its_ports_need(lab, ports, expected):
     kept = Started(lab, config(*ports)).capabilities()
-    assert kept == {"ringwayd": expected, "closer": 0, "worker/0": 0, "worker/1": 0}
+    assert kept == {"ringwayd": expected, "worker/0": 0, "worker/1": 0}
 
 
 @needs_root
@@ -171,3 +173,17 @@ def test_reload(lab):
     started.process.signal(1)
     eventually(lambda: "applied" in started.process.log(), what="the configuration is read again")
     assert [p["name"] for p in started.rest.get("/api/ports").json["ports"]] == ["vm2"]
+
+
+def test_tells_the_service_manager(lab):
+    """The library asks the kernel more than it sends."""
+    path = lab.dir / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.settimeout(20)
+        path.chmod(0o777)
+        daemon = lab.network(["a"], env={"NOTIFY_SOCKET": str(path)})
+        assert b"READY=1" in manager.recv(1000)
+        daemon.process.signal(signal.SIGHUP)
+        assert b"RELOADING=1" in manager.recv(1000) and b"READY=1" in manager.recv(1000)
+        assert daemon.cli("status")
