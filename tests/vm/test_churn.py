@@ -15,6 +15,7 @@ from lab.process import IS_ROOT
 
 TIMES = 100
 FRAMES = 20
+SUPPRESSIONS = pathlib.Path(__file__).parent / "valgrind.supp"
 ASAN_BUILD = pathlib.Path(os.environ.get("RINGWAY_ASAN_BUILD", BUILD / "check" / "asan"))
 
 
@@ -75,7 +76,7 @@ def test_valgrind_finds_no_leak(lab):
         raise Skip(f"no {program}")
     netns = make_netns(lab)
     daemon = make_daemon(lab, netns, wrapper=["valgrind", "--quiet", "--leak-check=full", "--show-leak-kinds=definite,possible",
-                                              "--errors-for-leak-kinds=definite,possible", "--error-exitcode=99",
+                                              "--errors-for-leak-kinds=definite,possible", "--error-exitcode=99", f"--suppressions={SUPPRESSIONS}",
                                               "--track-fds=yes"])
     churn(daemon, netns, TIMES)
     daemon.stop()
