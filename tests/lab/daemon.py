@@ -23,7 +23,8 @@ class Daemon:
     """Runs as an ordinary user: nobody, when the tests are run by root.
 
     `config` is the tree of ringway.yaml (JSON is YAML), or text to be written as it is. The binaries are copied next to
-    the sockets, where nobody can execute them wherever the build folder is.
+    the sockets, where nobody can execute them wherever the build folder is. `build` is where the daemon comes from. The tool comes
+    from BUILD, as sanitizers make a short life four times as long; whoever wants another sets `tool`.
     """
 
     def __init__(self, config, directory, netns=None, wrapper=(), env=None, build=BUILD):
@@ -31,12 +32,12 @@ class Daemon:
         self.dir.mkdir(exist_ok=True)
         self.run_dir = self.dir / "run"
         self.config_path = self.dir / "ringway.yaml"
-        self.build = pathlib.Path(build)
+        self.tool = self.dir / "ringway"
         self.netns, self.wrapper, self.env = netns, list(wrapper), env
         self.process = None
         self.run_dir.mkdir(exist_ok=True)
-        for name in ("ringwayd", "ringway"):
-            shutil.copy(self.build / name, self.dir / name)
+        shutil.copy(pathlib.Path(build) / "ringwayd", self.dir)
+        shutil.copy(BUILD / "ringway", self.tool)
         self.write_config(config)
         if IS_ROOT:
             nobody = pwd.getpwnam("nobody")
@@ -89,7 +90,7 @@ class Daemon:
 
     def cli(self, *args, text=False, check=True):
         """Runs `ringway ARGS --json` and returns the tree it prints; its text with `text`."""
-        argv = [str(self.dir / "ringway"), "--run-dir", str(self.run_dir), *map(str, args)]
+        argv = [str(self.tool), "--run-dir", str(self.run_dir), *map(str, args)]
         if not text:
             argv.append("--json")
         done = subprocess.run(argv, capture_output=True, text=True, timeout=20 * PATIENCE)

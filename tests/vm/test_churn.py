@@ -66,6 +66,8 @@ def test_asan_finds_no_leak(lab):
     daemon = make_daemon(lab, netns, build=ASAN_BUILD, env={"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "halt_on_error=1"})
     fds = daemon.process.open_fds()
     churn(daemon, netns, TIMES)
+    daemon.tool = ASAN_BUILD / "ringway"
+    churn(daemon, netns, 1)
     back_to(daemon, fds)
     daemon.stop()
 
