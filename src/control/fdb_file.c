@@ -117,7 +117,9 @@ static int open_new(struct fdb_file *f, size_t storage_size)
 	f->fd = open(f->new_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (f->fd < 0)
 		return -errno;
-	err = posix_fallocate(f->fd, 0, (off_t)f->size);
+	do
+		err = posix_fallocate(f->fd, 0, (off_t)f->size);
+	while (err == EINTR);
 	if (err)
 		return -err;
 	f->image = mmap(NULL, f->size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);

@@ -145,12 +145,12 @@ static void on_trouble(void *arg, int fd, uint32_t events)
 /* Helpers of rx and tx; workers, inside the gate */
 
 /* The front-end may wait for new bits in the dirty log. */
-static noinline_cold void kick_log(const struct virtq *vq)
+static noinline_cold void kick_log(struct virtq *vq)
 {
 	const struct dirty_log *log = vq->buffer_log ? vq->buffer_log : vq->ring_log;
 
-	if (log->kick_fd >= 0)
-		vhost_eventfd_signal(log->kick_fd);
+	if (!vhost_eventfd_signal(log->kick_fd))
+		virtq_break(vq, "descriptor of the dirty log makes us wait", (uint32_t)log->kick_fd);
 }
 
 void port_vhost_publish(struct vhost_ring *r, struct port_counters *counters)
@@ -164,7 +164,8 @@ void port_vhost_publish(struct vhost_ring *r, struct port_counters *counters)
 	account_notification(notify);
 	if (!notify)
 		return;
-	vhost_eventfd_signal(r->call_fd);
+	if (unlikely(!vhost_eventfd_signal(r->call_fd)))
+		virtq_break(&r->vq, "call descriptor makes us wait", (uint32_t)r->call_fd);
 	counter_add(&counters->notifications, 1);
 }
 

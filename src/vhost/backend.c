@@ -523,7 +523,7 @@ static void tell_broken_rings(struct vhost_backend *b)
 
 	for (unsigned i = 0; i < b->n_rings; i++)
 		if (ring_fault(&b->rings[i], &value))
-			vhost_eventfd_signal(b->rings[i].err_fd);
+			(void)vhost_eventfd_signal(b->rings[i].err_fd); /* the connection ends anyway */
 }
 
 void vhost_backend_check_rings(struct vhost_backend *b)

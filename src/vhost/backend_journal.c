@@ -44,8 +44,8 @@ static int open_file(const char *path)
 	err = fstat(fd, &st) < 0 ? errno : 0;
 	if (!err && (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1))
 		err = EPERM;
-	if (!err)
-		err = posix_fallocate(fd, 0, sizeof(struct vhost_journal_file));
+	while (!err && (err = posix_fallocate(fd, 0, sizeof(struct vhost_journal_file))) == EINTR)
+		err = 0;
 	if (!err)
 		return fd;
 	close(fd);

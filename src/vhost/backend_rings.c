@@ -292,6 +292,13 @@ static int replace_fd(struct vhost_backend *b, const union vhost_user_payload *p
 	return 0;
 }
 
+static int signal_call(struct vhost_backend *b, const struct vhost_ring *r)
+{
+	if (vhost_eventfd_signal(r->call_fd))
+		return 0;
+	return vhost_backend_reason(b, -EPROTO, "call descriptor makes us wait");
+}
+
 /* Starts the ring. Without a descriptor we have to poll. */
 VHOST_HANDLER(vhost_handle_set_vring_kick)
 {
@@ -311,7 +318,7 @@ VHOST_HANDLER(vhost_handle_set_vring_kick)
 	if (err < 0)
 		r->started = false;
 	else if (r->vq.running) /* whoever used chains before us may have died before it told */
-		vhost_eventfd_signal(r->call_fd);
+		err = signal_call(b, r);
 	return err;
 }
 
@@ -322,7 +329,7 @@ VHOST_HANDLER(vhost_handle_set_vring_call)
 	int err = replace_fd(b, p, &r->call_fd);
 
 	if (err == 0 && r->vq.running)
-		vhost_eventfd_signal(r->call_fd);
+		err = signal_call(b, r);
 	return err;
 }
 

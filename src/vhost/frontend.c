@@ -265,5 +265,5 @@ struct virtq_driver *vhost_frontend_driver(struct vhost_frontend *f, unsigned ri
 
 void vhost_frontend_kick(struct vhost_frontend *f, unsigned ring)
 {
-	vhost_eventfd_signal(f->rings[ring].kick_fd);
+	(void)vhost_eventfd_signal(f->rings[ring].kick_fd);
 }

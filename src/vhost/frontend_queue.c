@@ -43,7 +43,7 @@ static void publish(struct frontend_ring *r)
 {
 	virtq_driver_publish(&r->driver);
 	if (virtq_driver_should_kick(&r->driver))
-		vhost_eventfd_signal(r->kick_fd);
+		(void)vhost_eventfd_signal(r->kick_fd);
 }
 
 /* Transmit */

@@ -96,7 +96,7 @@ static void publish(struct vhost_ring *r)
 {
 	virtq_publish(&r->vq);
 	if (virtq_should_notify(&r->vq))
-		vhost_eventfd_signal(r->call_fd);
+		(void)vhost_eventfd_signal(r->call_fd);
 	if (virtq_error(&r->vq))
 		r->broken = true;
 }

@@ -4,10 +4,16 @@
  * The guest's side reaches past the front-end into the rings: it writes descriptors that no driver would. One thread, the
  * port's functions called as its worker would. */
 #include <endian.h>
+#include <fcntl.h>
+#include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "packet/frame.h"
 #include "port/port_vhost.h"
@@ -222,6 +228,86 @@ static void test_cve_2022_2132_receive_buffer_in_bytes(void **state)
 	}
 }
 
+/* Full, so that a write waits as long as nobody reads. */
+static void make_wait(int eventfd)
+{
+	const uint64_t most = UINT64_MAX - 1;
+	uint64_t n;
+
+	if (poll(&(struct pollfd){ .fd = eventfd, .events = POLLIN }, 1, 0) > 0)
+		assert_int_equal(read(eventfd, &n, sizeof(n)), sizeof(n));
+	assert_int_equal(write(eventfd, &most, sizeof(most)), sizeof(most));
+	assert_int_equal(fcntl(eventfd, F_SETFL, fcntl(eventfd, F_GETFL) & ~O_NONBLOCK), 0);
+}
+
+static void share_eventfd(uint32_t request, int fd)
+{
+	const uint64_t ring = 0;
+
+	assert_int_equal(vhost_frontend_request(t.f, request, request == VHOST_USER_SET_LOG_FD ? NULL : &ring,
+						request == VHOST_USER_SET_LOG_FD ? 0 : sizeof(ring), &fd, 1, NULL, 0),
+			 0);
+}
+
+static void start_log(void)
+{
+	int fd = memfd_create("log", MFD_CLOEXEC);
+	struct vhost_user_log log = { 1 << 20, 0 };
+	uint64_t features = vhost_frontend_features(t.f) | BIT(30) | BIT(VHOST_F_LOG_ALL), answer;
+
+	assert_int_equal(ftruncate(fd, (off_t)log.mmap_size), 0);
+	assert_int_equal(vhost_frontend_request(t.f, VHOST_USER_SET_LOG_BASE, &log, sizeof(log), &fd, 1, &answer,
+						sizeof(answer)),
+			 0);
+	assert_int_equal(
+	    vhost_frontend_request(t.f, VHOST_USER_SET_FEATURES, &features, sizeof(features), NULL, 0, NULL, 0), 0);
+	close(fd);
+}
+
+/* A front-end that takes O_NONBLOCK off again: the worker gets away, and again the next time. */
+static void test_eventfd_that_makes_us_wait(void **state)
+{
+	uint8_t bytes[FRAME] = { 0 };
+	struct frame f = { .head = bytes, .head_len = FRAME, .len = FRAME }, *list = &f;
+	char text[512];
+
+	for (unsigned i = 0; i < 4; i++) {
+		uint32_t request = i % 2 ? VHOST_USER_SET_LOG_FD : VHOST_USER_SET_VRING_CALL;
+		int fd = eventfd(0, EFD_CLOEXEC);
+
+		set_up(*state, &kinds[i / 2]);
+		start_log();
+		share_eventfd(request, fd);
+		make_wait(fd);
+		assert_int_equal(t.port->ops->tx(t.port, 0, &list, 1), 1);
+		rig_run(t.rig);
+		assert_false(port_vhost_is_connected(t.port));
+		t.port->ops->status(t.port, text, sizeof(text));
+		assert_non_null(strstr(text, i % 2 ? "descriptor of the dirty log makes us wait"
+						   : "ring 0 (guest rx): call descriptor makes us wait"));
+		tear_down();
+		close(fd);
+	}
+}
+
+/* Full, but not waiting: whoever does not look at notifications only hurts itself. */
+static void test_eventfd_that_is_full(void **state)
+{
+	uint8_t bytes[FRAME] = { 0 };
+	struct frame f = { .head = bytes, .head_len = FRAME, .len = FRAME }, *list = &f;
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	set_up(*state, &kinds[0]);
+	share_eventfd(VHOST_USER_SET_VRING_CALL, fd);
+	make_wait(fd);
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(t.port->ops->tx(t.port, 0, &list, 1), 1);
+	rig_run(t.rig);
+	assert_true(port_vhost_is_connected(t.port));
+	tear_down();
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +315,8 @@ int main(void)
 		T(test_length_of_headers_alone),
 		T(test_cve_2022_2132_header_in_pieces),
 		T(test_cve_2022_2132_receive_buffer_in_bytes),
+		T(test_eventfd_that_makes_us_wait),
+		T(test_eventfd_that_is_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
