@@ -79,20 +79,30 @@ static int make_memory(struct vhost_frontend *f)
 	return 0;
 }
 
-static int make_ring(struct vhost_frontend *f, struct frontend_ring *r)
+/* Its driver, over areas of zeroes. */
+static int make_driver(struct vhost_frontend *f, unsigned ring, uint16_t size)
 {
-	int err = virtq_driver_init(&r->driver, f->config.ring_size, f->features, r->areas);
+	struct frontend_ring *r = &f->rings[ring];
+	int err = virtq_driver_init(&r->driver, size, f->features, r->areas);
 
 	if (err < 0)
 		return err;
+	/* VIRTIO 1.2, 2.8.1: the wrap counters begin with 1 */
+	r->base = frontend_has(f, VIRTIO_F_RING_PACKED) ? 0x8000 : 0;
+	frontend_fill(f, ring);
+	return 0;
+}
+
+static int make_ring(struct vhost_frontend *f, unsigned ring)
+{
+	struct frontend_ring *r = &f->rings[ring];
+
 	r->kick_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	r->call_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (r->kick_fd < 0 || r->call_fd < 0)
 		return -errno;
 	r->free_slots = calloc(f->config.ring_size, sizeof(*r->free_slots));
-	/* VIRTIO 1.2, 2.8.1: the wrap counters begin with 1 */
-	r->base = frontend_has(f, VIRTIO_F_RING_PACKED) ? 0x8000 : 0;
-	return r->free_slots ? 0 : -ENOMEM;
+	return r->free_slots ? make_driver(f, ring, f->config.ring_size) : -ENOMEM;
 }
 
 static int make_rings(struct vhost_frontend *f)
@@ -100,9 +110,7 @@ static int make_rings(struct vhost_frontend *f)
 	int err = 0;
 
 	for (unsigned i = 0; i < f->n_rings && err == 0; i++)
-		err = make_ring(f, &f->rings[i]);
-	for (unsigned pair = 0; pair < f->config.queue_pairs && err == 0; pair++)
-		frontend_fill(f, pair);
+		err = make_ring(f, i);
 	return err;
 }
 
@@ -210,6 +218,21 @@ int vhost_frontend_stop(struct vhost_frontend *f)
 	for (unsigned i = 0; i < f->n_rings && err == 0; i++)
 		err = frontend_stop_ring(f, i);
 	return err;
+}
+
+/* What was in the ring is forgotten: it is the driver's again (VIRTIO 1.2, 2.6.1). */
+int vhost_frontend_reset_ring(struct vhost_frontend *f, unsigned ring, uint16_t size)
+{
+	struct frontend_ring *r = &f->rings[ring];
+	int err = size > f->config.ring_size ? -EINVAL : frontend_stop_ring(f, ring);
+
+	if (err < 0)
+		return err;
+	virtq_driver_deinit(&r->driver);
+	memset(r->areas, 0, f->areas_size / f->n_rings);
+	r->n_unpublished = 0;
+	err = make_driver(f, ring, size);
+	return err < 0 ? err : frontend_start_ring(f, ring);
 }
 
 /* Where a back-end goes on that knows nothing: behind the last chain that was used. */

@@ -63,6 +63,9 @@ void vhost_frontend_destroy(struct vhost_frontend *f);
 /* Stop the rings in good order (GET_VRING_BASE), and start them again where they were. 0 or negative errno. */
 int vhost_frontend_stop(struct vhost_frontend *f);
 int vhost_frontend_start(struct vhost_frontend *f);
+/* Reset one ring while the others run (VIRTIO_F_RING_RESET), and start it anew with `size` entries, no more than it had at first. Frames that
+ * the back-end had not sent yet are gone. */
+int vhost_frontend_reset_ring(struct vhost_frontend *f, unsigned ring, uint16_t size);
 /* The connection is gone: make a new one and go on with the rings as they are, from what the back-end used last. */
 int vhost_frontend_reconnect(struct vhost_frontend *f);
 

@@ -70,7 +70,7 @@ int frontend_stop_ring(struct vhost_frontend *f, unsigned ring);
 
 /* frontend_queue.c */
 
-/* Make all receive buffers available, all transmit slots free. */
-void frontend_fill(struct vhost_frontend *f, unsigned pair);
+/* A new ring: make all receive buffers available, or all transmit slots free. */
+void frontend_fill(struct vhost_frontend *f, unsigned ring);
 
 #endif

@@ -148,16 +148,27 @@ static void refill(struct frontend_ring *r, unsigned at_least)
 	publish(r);
 }
 
-void frontend_fill(struct vhost_frontend *f, unsigned pair)
+static void fill_rx(struct vhost_frontend *f, struct frontend_ring *rx)
 {
-	struct frontend_ring *rx = rx_ring(f, pair), *tx = tx_ring(f, pair);
-
 	for (unsigned i = 0; i < rx->driver.size; i++)
 		give_buffer(f, rx, i);
 	refill(rx, 1);
+}
+
+static void fill_tx(struct frontend_ring *tx)
+{
+	tx->n_free = 0;
 	for (unsigned i = 0; i < tx->driver.size; i++)
 		tx->free_slots[tx->n_free++] = (uint16_t)(tx->driver.size - 1 - i);
 	virtq_driver_disable_notify(&tx->driver);
+}
+
+void frontend_fill(struct vhost_frontend *f, unsigned ring)
+{
+	if (ring % 2 == 0)
+		fill_rx(f, &f->rings[ring]);
+	else
+		fill_tx(&f->rings[ring]);
 }
 
 /* A frame that is being collected from its buffers. */

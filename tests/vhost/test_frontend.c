@@ -12,6 +12,7 @@
 #include "echo_device.h"
 #include "vhost/frontend.h"
 #include "vhost_peer.h"
+#include "virtio/virtio_compat.h"
 
 static struct echo_device echo;
 
@@ -287,6 +288,56 @@ static void test_stale_place_of_packed_rings(void **state)
 	unlink(rig->config.journal);
 }
 
+/* One ring begins anew, smaller than it was and with frames in it, while the others go on. */
+static void reset_rings(struct rig *rig, struct vhost_frontend_config c)
+{
+	static const size_t lengths[] = { 60, 9014, 1514 };
+	static const uint16_t sizes[] = { 64, 8, 32 };
+	uint8_t frame[60] = { 0 };
+	struct vhost_frontend *f;
+
+	c.queue_pairs = 2;
+	c.ring_size = 64;
+	c.protocol_features = ~0ull;
+	start_echo(rig);
+	f = attach(rig, &c);
+	assert_int_equal(vhost_frontend_features(f), rig->config.features & c.features);
+	for (unsigned round = 0; round < 60; round++) {
+		unsigned ring = round % 4;
+
+		for (unsigned i = 0; i < 5; i++)
+			assert_int_equal(vhost_frontend_send(f, ring / 2, NULL, frame, sizeof(frame)), 0);
+		vhost_frontend_flush(f, ring / 2);
+		assert_int_equal(vhost_frontend_reset_ring(f, ring, sizes[round % 3]), 0);
+		assert_int_equal(vhost_frontend_driver(f, ring)->size, sizes[round % 3]);
+		let_others_work(rig);
+		while (vhost_frontend_discard(f, ring / 2) >= 0)
+			;
+		exchange(f, 0, lengths, 3);
+		exchange(f, 1, lengths, 3);
+	}
+	assert_int_equal(vhost_frontend_reset_ring(f, 0, 65), -EINVAL);
+	vhost_frontend_destroy(f);
+	rig_run(rig);
+	vhost_backend_destroy(rig->b);
+	rig->b = NULL;
+}
+
+static void test_reset_of_single_rings(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->config.features |= BIT(VIRTIO_F_RING_RESET);
+	reset_rings(rig, (struct vhost_frontend_config){ .features = ~0ull });
+	reset_rings(rig, (struct vhost_frontend_config){ .features = ~0ull, .inflight = true });
+	rig->config.features |= BIT(VIRTIO_F_RING_PACKED);
+	reset_rings(rig, (struct vhost_frontend_config){ .features = ~0ull });
+	reset_rings(rig, (struct vhost_frontend_config){ .features = ~0ull, .inflight = true });
+	snprintf(rig->config.journal, sizeof(rig->config.journal), "%s/rings", rig->dir);
+	reset_rings(rig, (struct vhost_frontend_config){ .features = ~0ull });
+	unlink(rig->config.journal);
+}
+
 static void test_front_end_as_server(void **state)
 {
 	static const size_t lengths[] = { 60 };
@@ -360,6 +411,7 @@ int main(void)
 		T(test_stop_and_reconnect_of_packed_rings),
 		T(test_stale_place_of_split_rings),
 		T(test_stale_place_of_packed_rings),
+		T(test_reset_of_single_rings),
 		T(test_front_end_as_server),
 		T(test_nobody_there),
 		T(test_refused_request),
