@@ -31,6 +31,7 @@ struct port_config {
 	char socket[CONFIG_PATH_MAX];            /* as written; relative to the run directory; default NAME.sock */
 	enum socket_role role;                   /* key `mode`: server (default), client */
 	mode_t socket_mode;                      /* key `socket_mode`, octal text, default "0600" */
+	unsigned ring_reset;                     /* off (default), on */
 	char socket_owner[33], socket_group[33]; /* names or numbers; "": leave */
 	/* tap */
 	char ifname[16]; /* default: the port's name, when that is a valid interface name */

@@ -21,6 +21,7 @@ static const char *const type_words[] = { "vhost-user", "tap", NULL };
 static const char *const poll_words[] = { "adaptive", "always", "never", NULL };
 static const char *const accounting_words[] = { "stages", "none", NULL };
 static const char *const role_words[] = { "server", "client", NULL };
+static const char *const off_on_words[] = { "off", "on", NULL };
 static const char *const coalesce_words[] = { "none", "tcp", "tcp+udp", NULL };
 static_assert(ARRAY_SIZE(coalesce_words) == N_COALESCE + 1, "one word per enum port_coalesce");
 static_assert(ARRAY_SIZE(type_words) == N_PORT_TYPES + 1, "one word per enum port_type");
@@ -52,6 +53,11 @@ static const struct config_key port_keys[] = {
 	{ "socket_group", KEY_TEXT, FIELD(port_config, socket_group), ONLY(PORT_TYPE_VHOST_USER),
 	  .fallback_help = "the daemon's group",
 	  .help = "Group, by name or number, that the socket file is given to." },
+	{ "ring_reset", KEY_WORD, FIELD(port_config, ring_reset), ONLY(PORT_TYPE_VHOST_USER), .words = off_on_words,
+	  .fallback = "off",
+	  .help = "Offer the guest to reset single rings. on: only with a virtual machine monitor that tells us of it, "
+		  "which "
+		  "QEMU up to 11 does not; its guests would free memory that frames are still written to." },
 	{ "ifname", KEY_TEXT, FIELD(port_config, ifname), ONLY(PORT_TYPE_TAP), .fallback_help = "the port's name",
 	  .help = "Name of the tap device. It is created, or taken when it exists and belongs to the daemon's user." },
 };

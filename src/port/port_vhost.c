@@ -264,7 +264,7 @@ static int start_backend(struct port_vhost *p, struct event_loop *loop, const st
 	struct vhost_backend_config bc = {
 		.client = config->client,
 		.queue_pairs = config->queues,
-		.features = OFFERED,
+		.features = OFFERED | (config->ring_reset ? BIT(VIRTIO_F_RING_RESET) : 0),
 		.mtu = (uint16_t)config->mtu,
 		.lost_fd = p->trouble_fd,
 		.socket_mode = config->socket_mode,

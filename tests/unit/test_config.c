@@ -269,7 +269,8 @@ static const char full[] = "workers: 4\n"
 			   "  fdb_ageing_s: 0\n"
 			   "  ports:\n"
 			   "  - {name: vm1, type: vhost-user, socket: /tmp/a b.sock, queues: 16, mode: client,\n"
-			   "     socket_mode: 0660, socket_owner: qemu, socket_group: '107'}\n"
+			   "     socket_mode: 0660, socket_owner: qemu, socket_group: '107',\n"
+			   "     ring_reset: on}\n"
 			   "  - {name: host.x_y-z0, type: tap, ifname: rw0, queues: 2}\n"
 			   "- {name: 'no', ports: }\n";
 
@@ -300,6 +301,7 @@ static void test_values(void **state)
 	assert_int_equal(p->socket_mode, 0660);
 	assert_string_equal(p->socket_owner, "qemu");
 	assert_string_equal(p->socket_group, "107");
+	assert_int_equal(p->ring_reset, 1);
 	p = &c.networks[0].ports[1];
 	assert_string_equal(p->name, "host.x_y-z0");
 	assert_int_equal(p->type, PORT_TYPE_TAP);
