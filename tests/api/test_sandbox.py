@@ -58,7 +58,7 @@ def config(*ports, **more):
 
 def test_every_thread_is_limited(lab):
     threads = Started(lab, config({"name": "vm1", **VHOST}), as_nobody=True).threads()
-    assert threads.keys() == {"ringwayd", "worker/0", "worker/1"}
+    assert threads.keys() == {"ringwayd", "closer", "worker/0", "worker/1"}
     for fields in threads.values():
         assert (fields["NoNewPrivs"], fields["Seccomp"], int(fields["CapEff"], 16)) == ("1", "2", 0)
 
@@ -79,7 +79,7 @@ def test_nothing_is_limited_when_told_so(lab):
 ], ids=["plain", "owner", "group", "client", "tap", "none"])
 def test_root_keeps_what_its_ports_need(lab, ports, expected):
     kept = Started(lab, config(*ports)).capabilities()
-    assert kept == {"ringwayd": expected, "worker/0": 0, "worker/1": 0}
+    assert kept == {"ringwayd": expected, "closer": 0, "worker/0": 0, "worker/1": 0}
 
 
 @needs_root
