@@ -20,9 +20,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 import report  # noqa: E402
 from lab.lab import Lab  # noqa: E402
 from lab.process import Skip  # noqa: E402
-from peers import LOOP, TAPS  # noqa: E402
+from peers import ALONE, LOOP, TAPS  # noqa: E402
 from peers.peer import Unavailable  # noqa: E402
-from rows import HOST_ROWS, LOOP_ROWS, Failed  # noqa: E402
+from rows import ALONE_ROWS, HOST_ROWS, LOOP_ROWS, Failed  # noqa: E402
 
 
 def start_peers(lab, kinds, chosen):
@@ -95,6 +95,7 @@ def main():
         sys.exit("bench: needs a core for the switch and one for its load")
     table = report.Table(options)
     measure_group("Between two VMs (vhost-user)", LOOP, LOOP_ROWS, options, table)
+    measure_group("The switch alone (in one process)", ALONE, ALONE_ROWS, options, table)
     measure_group("Between two hosts (taps)", TAPS, HOST_ROWS, options, table)
     table.write(options.out)
 

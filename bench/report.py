@@ -103,7 +103,7 @@ class Table:
         (directory / "bench.json").write_text(json.dumps(self.tree(), indent=1) + "\n")
         names = []
         for group, entries in self.groups.items():
-            path = directory / f"{'loop' if 'VM' in group else 'host'}.svg"
+            path = directory / f"{'loop' if 'VM' in group else 'alone' if 'alone' in group else 'host'}.svg"
             path.write_text(plot(group, entries, self.top["machine"]))
             names.append(path.name)
         print(f"\nwritten to {directory}: bench.json {' '.join(names)}")

@@ -91,6 +91,33 @@ class Idle(Row):
         return Sample(100 * (peer.cpu_s() - before) / (time.monotonic() - start))
 
 
+# The switch's own code, with guests that take none of its time
+
+
+class Flat(Row):
+    """What a frame of 60 bytes costs, whatever the number of ports or of addresses."""
+
+    def sample(self, peer, seconds):
+        row = "split-60" if self.key == "ports-2" else self.key
+        repetitions = max(20, int(100 * seconds))
+        result = json.loads(run(on_core(SWITCH_CORE, BUILD / "bench-switch", "-j", "-r", repetitions, row), timeout=120))
+        return Sample(result["ns"], f"{result['cycles']:.0f} cycles")
+
+
+@dataclasses.dataclass
+class Workers(Row):
+    """Frames of two workers on two cores against those of one with the same four guests."""
+
+    row: str = ""
+    arrangement: str = ""
+
+    def sample(self, peer, seconds):
+        repetitions = max(20, int(100 * seconds))
+        result = json.loads(run([BUILD / "bench-workers", "-j", "-r", repetitions, self.row], timeout=120))
+        two, one = result[self.arrangement], result["one"]
+        return Sample(two / one, f"{two:.2f} against {one:.2f} Mframe/s")
+
+
 # Between two network namespaces
 
 
@@ -163,6 +190,18 @@ def loop_rows():
     yield Idle("idle", "idle", "% of a core", False, True)
 
 
+def alone_rows():
+    for n in (2, 16, 64, 256):
+        yield Flat(f"ports-{n}", f"60 B, {n} ports", "ns a frame", False, n == 256)
+    for n in (16, 256, 4096, 32768, 100000):
+        yield Flat(f"addresses-{n}", f"60 B, {n:,} addresses", "ns a frame", False, n in (16, 100000))
+    for row, title in (("split-60", "60 B, split"), ("packed-60", "60 B, packed"), ("split-1514", "1514 B, split")):
+        for arrangement, what in (("apart", "a pair of guests each"), ("across", "every frame from core to core")):
+            yield Workers(f"workers-{arrangement}-{row}", f"two workers, {what}, {title}", "x one worker",
+                          quick=row == "split-60", row=row, arrangement=arrangement)
+
+
+ALONE_ROWS = list(alone_rows())
 LOOP_ROWS = list(loop_rows())
 HOST_ROWS = [
     Tcp("tcp-1", "TCP, 1 stream", "Gbit/s", quick=True, streams=1),

@@ -4,4 +4,5 @@
 from . import bridge, ovs, pasta, ringway, testpmd, vde
 
 LOOP = [ringway.Loop, testpmd.Loop, ovs.Loop]
+ALONE = [ringway.Alone]
 TAPS = [ringway.Taps, ovs.TapsTso, ovs.Taps, vde.Taps, bridge.Bridge, pasta.Pasta]

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench_switch.c - What a frame costs the switch, in cycles by stage, with both guests and the switch in one thread.
  *
- *	bench-switch [-r REPETITIONS] [-b BATCH] [ROW...]
+ *	bench-switch [-j] [-l] [-r REPETITIONS] [-b BATCH] [ROW...]
  *
  * The ports, rings and tables are the daemon's own; the guests are load ends. Turn by turn, each guest puts a batch into its ring and
  * takes out what has come, and then the switch serves each: only its part is timed. With one thread there is no other
@@ -10,7 +10,8 @@
  * other things too.
  *
  * Stages: rx (ring to frames), forward (learn, look up, sort), tx (fit, copy, publish), done (give back). Cycles are those of
- * the time stamp counter; what reading it costs is taken off. A row is chosen by the beginning of its name. */
+ * the time stamp counter; what reading it costs is taken off. A row is chosen by the beginning of its name; -j prints one JSON object per
+ * row, -l the names alone. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -74,7 +75,7 @@ struct sample {
 
 static unsigned n_repetitions = 500, batch_wanted = 32;
 static unsigned batch_size; /* as wanted, or what a ring's buffers hold of large frames */
-static bool list_only;
+static bool list_only, as_json;
 static uint64_t clock_cost;
 static double cycles_per_ns;
 static char dir[] = "/tmp/bench-switch-XXXXXX";
@@ -294,12 +295,27 @@ static double per_frame(uint64_t cycles, const struct sample *s)
 	return (double)cycles / (double)s->frames;
 }
 
+static void print_text(const struct row *row, const struct sample *best, const struct sample *median)
+{
+	double total = per_frame(best->total, best);
+
+	printf("%-22s %8.1f %8.1f %8.1f %8.1f %9.1f %9.1f %9.2f %8.2f\n", row->name, per_frame(best->cycles[RX], best),
+	       per_frame(best->cycles[FORWARD], best), per_frame(best->cycles[TX], best),
+	       per_frame(best->cycles[DONE], best), total, per_frame(median->total, median),
+	       1e3 * cycles_per_ns / total, row->frame_len * cycles_per_ns / total);
+}
+
+static void print_json(const struct row *row, const struct sample *best, const struct sample *median)
+{
+	printf("{\"row\": \"%s\", \"cycles\": %.2f, \"median_cycles\": %.2f, \"ns\": %.3f}\n", row->name,
+	       per_frame(best->total, best), per_frame(median->total, median),
+	       per_frame(best->total, best) / cycles_per_ns);
+}
+
 static void run(const struct row *row)
 {
 	uint64_t frames = MIN((uint64_t)REP_FRAMES, (uint64_t)REP_BYTES / row->frame_len), sent = 0, received;
 	struct sample *samples = calloc(n_repetitions, sizeof(*samples));
-	const struct sample *best = samples;
-	double total;
 
 	open_switch(row);
 	batch_size = MIN(batch_wanted, RING / ends[0].rx_chains);
@@ -313,15 +329,10 @@ static void run(const struct row *row)
 	}
 	received = n_received(row) - received;
 	qsort(samples, n_repetitions, sizeof(*samples), by_total);
-	total = per_frame(best->total, best);
-	printf("%-22s %8.1f %8.1f %8.1f %8.1f %9.1f %9.1f %9.2f %8.2f\n", row->name, per_frame(best->cycles[RX], best),
-	       per_frame(best->cycles[FORWARD], best), per_frame(best->cycles[TX], best),
-	       per_frame(best->cycles[DONE], best), total,
-	       per_frame(samples[n_repetitions / 2].total, &samples[n_repetitions / 2]), 1e3 * cycles_per_ns / total,
-	       row->frame_len * cycles_per_ns / total);
+	(as_json ? print_json : print_text)(row, samples, &samples[n_repetitions / 2]);
 	if (received != sent)
-		printf("%-22s %llu of %llu frames were lost\n", "", (unsigned long long)(sent - received),
-		       (unsigned long long)sent);
+		fprintf(stderr, "%-22s %llu of %llu frames were lost\n", "", (unsigned long long)(sent - received),
+			(unsigned long long)sent);
 	fflush(stdout);
 	close_switch(row);
 	free(samples);
@@ -350,15 +361,17 @@ static void parse_options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "r:b:l")) != -1) {
+	while ((c = getopt(argc, argv, "r:b:lj")) != -1) {
 		if (c == 'r')
 			n_repetitions = (unsigned)atoi(optarg);
 		else if (c == 'b')
 			batch_wanted = (unsigned)atoi(optarg);
 		else if (c == 'l')
 			list_only = true;
+		else if (c == 'j')
+			as_json = true;
 		else
-			fail("usage", "bench-switch [-l] [-r REPETITIONS] [-b BATCH] [ROW...]");
+			fail("usage", "bench-switch [-j] [-l] [-r REPETITIONS] [-b BATCH] [ROW...]");
 	}
 	if (n_repetitions == 0 || batch_wanted == 0 || batch_wanted > BATCH_FRAMES)
 		fail("usage", "repetitions are 1 or more, a batch 1 to 64");
@@ -374,9 +387,11 @@ int main(int argc, char **argv)
 	if (!loop || !batch || !mkdtemp(dir) || lost_memory_init() < 0)
 		fail("start", strerror(errno));
 	calibrate();
-	printf("cycles per frame at %.2f GHz, batches of %u, best of %u\n", cycles_per_ns, batch_wanted, n_repetitions);
-	printf("%-22s %8s %8s %8s %8s %9s %9s %9s %8s\n", "", "rx", "forward", "tx", "done", "total", "median",
-	       "Mframe/s", "GB/s");
+	if (!as_json && !list_only)
+		printf(
+		    "cycles per frame at %.2f GHz, batches of %u, best of %u\n%-22s %8s %8s %8s %8s %9s %9s %9s %8s\n",
+		    cycles_per_ns, batch_wanted, n_repetitions, "", "rx", "forward", "tx", "done", "total", "median",
+		    "Mframe/s", "GB/s");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (list_only)
 			puts(rows[i].name);
