@@ -207,6 +207,7 @@ static void log_peer(struct vhost_backend *b, int fd)
 int vhost_backend_attach(struct vhost_backend *b, int fd)
 {
 	vhost_socket_init(&b->socket, fd, b->closer);
+	b->socket.shared = b->config.resume != NULL;
 	b->watch = watch_add(b->loop, fd, EPOLLIN, socket_readable, b);
 	if (!b->watch) {
 		vhost_backend_reason(b, -errno, "%s", strerrordesc_np(errno));
@@ -398,7 +399,7 @@ static void turn_away_all(struct vhost_backend *b)
 	struct vhost_socket s;
 	int fd;
 
-	if (b->listener.fd < 0)
+	if (b->listener.fd < 0 || b->listener.borrowed)
 		return;
 	shutdown(b->listener.fd, SHUT_RD); /* nobody else gets in */
 	while ((fd = vhost_listener_accept(&b->listener)) >= 0) {

@@ -323,5 +323,10 @@ int vhost_backend_go_on(struct vhost_backend *b, const struct vhost_backend_plac
 
 void vhost_backend_own(struct vhost_backend *b)
 {
-	vhost_listener_own(&b->listener);
+	b->listener.borrowed = b->socket.shared = false;
+}
+
+void vhost_backend_disown(struct vhost_backend *b)
+{
+	b->listener.borrowed = b->socket.shared = true;
 }

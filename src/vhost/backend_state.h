@@ -86,7 +86,9 @@ void vhost_backend_save_places(struct vhost_backend *b, struct vhost_backend_pla
 /* A back-end that was created from a state: start its rings. Workers stand still; ops are called. Nothing is written to guest memory, so
  * that the old process can still go on itself. 0, or negative errno with a text for people: the state cannot be true. */
 int vhost_backend_go_on(struct vhost_backend *b, const struct vhost_backend_places *p, char *err, size_t err_size);
-/* The old process is out of it: the socket file is ours to remove. */
+/* The old process is out of it: sockets are ours to shut down, and the file to remove. */
 void vhost_backend_own(struct vhost_backend *b);
+/* The new process has it: destroying leaves all that is shared with it as it is. */
+void vhost_backend_disown(struct vhost_backend *b);
 
 #endif

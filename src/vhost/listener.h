@@ -17,7 +17,7 @@ struct vhost_listener {
 	struct sockaddr_un addr;
 	dev_t dev; /* of the file that we made, so that we remove no other */
 	ino_t ino;
-	bool borrowed; /* the file is another process's: it is not removed */
+	bool borrowed; /* socket and file are another process's: they are not shut down and not removed */
 };
 
 /* Listen on `path`. uid or gid -1: leave. -EADDRINUSE: somebody listens there; -EEXIST: there is a file that is no socket;
@@ -33,12 +33,8 @@ struct vhost_listener_state {
 	uint64_t dev, ino; /* of its file */
 };
 struct vhost_listener_state vhost_listener_save(const struct vhost_listener *l);
-/* A duplicate of the other process's socket, borrowed until vhost_listener_own(). 0 or negative errno. */
+/* A duplicate of the other process's socket, borrowed. 0 or negative errno. */
 int vhost_listener_resume(struct vhost_listener *l, const struct vhost_listener_state *s, const char *path);
-static inline void vhost_listener_own(struct vhost_listener *l)
-{
-	l->borrowed = false;
-}
 
 /* The next connection; -EAGAIN: there is none. */
 int vhost_listener_accept(struct vhost_listener *l);

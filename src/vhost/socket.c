@@ -172,7 +172,8 @@ void vhost_socket_deinit(struct vhost_socket *s)
 	close_fds(s);
 	if (s->fd < 0)
 		return;
-	empty(s);
+	if (!s->shared)
+		empty(s);
 	close(s->fd);
 	s->fd = -1;
 }

@@ -26,6 +26,7 @@ struct vhost_socket {
 	int fds[VHOST_USER_FDS_MAX]; /* of this message; -1: taken */
 	unsigned n_fds;
 	const char *error; /* static text, set when a call failed */
+	bool shared;       /* with another process, which goes on with it: at the end it is closed, and nothing else */
 };
 
 /* Takes over `fd`; only MSG_DONTWAIT is used on it, so its flags do not matter. `closer`, the caller's, gets the descriptors that the
