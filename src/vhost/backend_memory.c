@@ -23,6 +23,8 @@ static const char *describe(int err)
 		return "its size is 0 or it wraps around";
 	case -EEXIST:
 		return "it overlaps another region";
+	case -EFBIG:
+		return "that makes more than 4 TiB";
 	case -ENOSPC:
 		return "there are too many regions";
 	case -ERANGE:

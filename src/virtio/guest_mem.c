@@ -125,6 +125,8 @@ int guest_region_map(struct guest_region *r, int fd, int lost_fd)
 		return -errno;
 	if (st.st_size < 0 || range_wraps(r->file_offset, r->size) || r->file_offset + r->size > (uint64_t)st.st_size)
 		return -ERANGE;
+	if (r->size > GUEST_MEM_SIZE_MAX)
+		return -EFBIG;
 	align = map_alignment(&st);
 	slack = r->file_offset & (align - 1);
 	r->map_size = (r->size + slack + align - 1) & ~(align - 1);
@@ -150,6 +152,15 @@ close_fd:
 	return err;
 }
 
+static uint64_t total_size(const struct guest_mem *m)
+{
+	uint64_t size = 0;
+
+	for (unsigned i = 0; i < m->n; i++)
+		size += m->regions[i].size;
+	return size;
+}
+
 int guest_mem_add_fd(struct guest_mem *m, uint64_t guest_addr, uint64_t user_addr, uint64_t size, int fd,
 		     uint64_t offset)
 {
@@ -164,6 +175,10 @@ int guest_mem_add_fd(struct guest_mem *m, uint64_t guest_addr, uint64_t user_add
 	err = guest_region_map(&r, fd, m->lost_fd);
 	if (err)
 		return err;
+	if (total_size(m) > GUEST_MEM_SIZE_MAX - size) {
+		guest_region_unmap(&r);
+		return -EFBIG;
+	}
 	region_insert(m, (unsigned)pos, &r);
 	return 0;
 }

@@ -19,6 +19,10 @@
 
 enum { GUEST_MEM_REGIONS_MAX = 509 }; /* what VHOST_USER_GET_MAX_MEM_SLOTS may report (vhost-user.rst) */
 
+/* What one guest may have us map: 4 TiB. A process has 128 TiB of addresses (x86-64), and a file without pages costs a front-end
+ * nothing. */
+#define GUEST_MEM_SIZE_MAX (1ull << 42)
+
 struct guest_region {
 	uint64_t guest_addr; /* guest physical, bytes */
 	uint64_t user_addr;  /* in the front-end's address space */
@@ -49,7 +53,7 @@ int guest_mem_init(struct guest_mem *m); /* 0 or -ENOMEM */
 /* Unmaps everything. */
 void guest_mem_deinit(struct guest_mem *m);
 /* Map `size` bytes of `fd` at `offset` as the region; the fd stays the caller's and may be closed afterwards: the region keeps one.
- * -EINVAL: size 0 or wraps, -EEXIST: overlaps another in guest address space, -ENOSPC: too many regions, -ERANGE: file is shorter than
+ * -EINVAL: size 0 or wraps, -EFBIG: more than GUEST_MEM_SIZE_MAX in all, -EEXIST: overlaps another in guest address space, -ENOSPC: too many regions, -ERANGE: file is shorter than
  * offset + size, -EMEDIUMTYPE: not a file that can be read without waiting for others (base/fd_kind.h), or the error of mmap(2) or
  * dup(2). */
 int guest_mem_add_fd(struct guest_mem *m, uint64_t guest_addr, uint64_t user_addr, uint64_t size, int fd,
@@ -65,7 +69,7 @@ void guest_mem_clear(struct guest_mem *m);
 const struct guest_region *guest_mem_lost(const struct guest_mem *m);
 
 /* Map r->size bytes of `fd` at r->file_offset, watched for being cut short; fills in the rest of `r` but its addresses. For all memory that a
- * front-end shares. 0, -ERANGE, -EMEDIUMTYPE, or the error of mmap(2) or dup(2). */
+ * front-end shares. 0, -EFBIG: more than GUEST_MEM_SIZE_MAX, -ERANGE, -EMEDIUMTYPE, or the error of mmap(2) or dup(2). */
 int guest_region_map(struct guest_region *r, int fd, int lost_fd);
 /* Fine for a region that was not mapped. */
 void guest_region_unmap(const struct guest_region *r);

@@ -223,6 +223,26 @@ static void test_file(void **state)
 	guest_mem_deinit(&m);
 }
 
+/* A file of any size costs a front-end nothing, but us the addresses that are for all of its neighbours, too. */
+static void test_more_than_one_guest_may_have(void **state)
+{
+	const uint64_t quarter = GUEST_MEM_SIZE_MAX / 4;
+	int fd = memfd_create("guest", MFD_CLOEXEC);
+	struct guest_mem m;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, (off_t)(GUEST_MEM_SIZE_MAX + PAGE)), 0);
+	assert_int_equal(guest_mem_init(&m), 0);
+	assert_int_equal(guest_mem_add_fd(&m, 0, 0, GUEST_MEM_SIZE_MAX + PAGE, fd, 0), -EFBIG);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(guest_mem_add_fd(&m, i * quarter, i * quarter, quarter, fd, 0), 0);
+	assert_int_equal(guest_mem_add_fd(&m, 4 * quarter, 4 * quarter, PAGE, fd, 0), -EFBIG);
+	assert_int_equal(guest_mem_remove(&m, 0, 0, quarter), 0);
+	assert_int_equal(guest_mem_add_fd(&m, 4 * quarter, 4 * quarter, PAGE, fd, 0), 0);
+	guest_mem_deinit(&m);
+	close(fd);
+}
+
 static void test_file_that_cannot_be_shared(void **state)
 {
 	struct guest_mem m;
@@ -250,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_read_across_regions),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_file_that_cannot_be_shared),
+		cmocka_unit_test(test_more_than_one_guest_may_have),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
