@@ -60,6 +60,7 @@ static int open_vhost(struct runtime *rt, const struct runtime_network *network,
 		.client = c->role == SOCKET_CLIENT,
 		.queues = c->queues,
 		.mtu = network->config.mtu,
+		.paced = true,
 		.ring_reset = c->ring_reset,
 		.socket_mode = c->socket_mode,
 	};

@@ -266,6 +266,7 @@ static int start_backend(struct port_vhost *p, struct event_loop *loop, const st
 		.queue_pairs = config->queues,
 		.features = OFFERED | (config->ring_reset ? BIT(VIRTIO_F_RING_RESET) : 0),
 		.mtu = (uint16_t)config->mtu,
+		.paced = config->paced,
 		.lost_fd = p->trouble_fd,
 		.socket_mode = config->socket_mode,
 		.socket_uid = config->socket_uid,

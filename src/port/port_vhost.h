@@ -22,6 +22,7 @@ struct port_vhost_config {
 	bool client;         /* connect to the front-end's socket instead of listening */
 	unsigned queues;     /* pairs, 1..PORT_QUEUES_MAX */
 	unsigned mtu;        /* of the network; offered to the guest */
+	bool paced;          /* let a front-end wait that comes too often */
 	bool ring_reset;     /* offer VIRTIO_F_RING_RESET; QEMU lets a guest have it and tells nobody of the resets */
 	mode_t socket_mode;  /* server mode */
 	uid_t socket_uid;    /* (uid_t)-1: leave */

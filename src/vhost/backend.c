@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/closer.h"
 #include "base/event_loop.h"
 #include "vhost/backend_internal.h"
@@ -138,6 +139,8 @@ void vhost_backend_end_connection(struct vhost_backend *b, int err)
 	else
 		log_limited(&b->log_limit, 10, LOG_LEVEL_WARNING, "%s: connection ended: %s", b->config.socket,
 			    b->error);
+	if (err != -ENOTCONN)
+		vhost_pace_charge(&b->pace, clock_ns(), PACE_FAULT_MS);
 	close_connection(b);
 	if (!b->config.client)
 		watch_listener(b, true);
@@ -250,6 +253,21 @@ static void pause_listener(struct vhost_backend *b, unsigned ms)
 		b->listener_pause = timer_add(b->loop, ms, 0, pause_is_over, b);
 }
 
+static bool keep_waiting(struct vhost_backend *b)
+{
+	uint64_t now_ns = clock_ns();
+	unsigned ms = b->config.paced ? vhost_pace_wait_ms(&b->pace, now_ns) : 0;
+
+	if (ms == 0) {
+		vhost_pace_charge(&b->pace, now_ns, PACE_CONNECTION_MS);
+		return false;
+	}
+	log_limited(&b->log_limit, 10, LOG_LEVEL_WARNING, "%s: front-ends come too often; the next one waits",
+		    b->config.socket);
+	pause_listener(b, ms);
+	return true;
+}
+
 static void listener_readable(void *arg, int fd, uint32_t events)
 {
 	struct vhost_backend *b = arg;
@@ -265,6 +283,8 @@ static void listener_readable(void *arg, int fd, uint32_t events)
 		pause_listener(b, CLOSER_PAUSE_MS);
 		return;
 	}
+	if (keep_waiting(b))
+		return;
 	fd = vhost_listener_accept(&b->listener);
 	if (fd == -EAGAIN || (fd >= 0 && begin_connection(b, fd) == 0))
 		return;

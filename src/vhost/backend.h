@@ -63,6 +63,7 @@ struct vhost_backend_config {
 	unsigned queue_pairs; /* 1..VHOST_QUEUE_PAIRS_MAX */
 	uint64_t features;    /* virtio feature bits to offer; VHOST_USER_F_PROTOCOL_FEATURES is added */
 	uint16_t mtu;         /* 0: not offered */
+	bool paced;           /* server mode: let a front-end wait that comes too often (pace.h) */
 	int lost_fd;          /* eventfd to write to when guest memory is lost: vhost_backend_check_rings(); -1: none */
 	mode_t socket_mode;   /* server mode; 0600 */
 	uid_t socket_uid;     /* (uid_t)-1: leave */

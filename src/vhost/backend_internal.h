@@ -22,6 +22,7 @@
 #include "vhost/backend.h"
 #include "vhost/connector.h"
 #include "vhost/listener.h"
+#include "vhost/pace.h"
 #include "vhost/socket.h"
 #include "virtio/dirty_log.h"
 
@@ -45,6 +46,7 @@ struct vhost_backend {
 
 	struct vhost_listener listener; /* server mode */
 	struct watch *listener_watch;
+	struct vhost_pace pace;
 	struct timer *listener_pause;     /* runs while no connection is taken */
 	struct vhost_connector connector; /* client mode */
 
