@@ -8,7 +8,7 @@
 #include "port/port_vhost.h"
 #include "switch_rig.h"
 
-enum { ROUNDS = 100, WARM_UP = 20, FRAMES = 40, SMALLEST_CHUNK = 32 };
+enum { ROUNDS = 100, ROUNDS_INSTRUMENTED = 30, WARM_UP = 20, FRAMES = 40, SMALLEST_CHUNK = 32 };
 
 static const char *const names[] = { "a", "b", "c" };
 
@@ -58,13 +58,14 @@ static void use_once(struct rig *rig, unsigned round)
 
 static void test_ports_leave_nothing_behind(void **state)
 {
+	const unsigned rounds = rig_is_instrumented() ? ROUNDS_INSTRUMENTED : ROUNDS;
 	unsigned fds = 0, maps = 0;
 	size_t heap = 0;
 	struct rig rig;
 
 	(void)state;
 	rig_start(&rig, 2, POLL_ADAPTIVE, 50);
-	for (unsigned round = 0; round < ROUNDS; round++) {
+	for (unsigned round = 0; round < rounds; round++) {
 		if (round == WARM_UP) {
 			fds = rig_count_fds();
 			maps = rig_count_maps();
