@@ -2,7 +2,7 @@
 /* tsan.h - Tells ThreadSanitizer of an order that it cannot see, because a library that it did not instrument makes it.
  *
  * What a thread did before tsan_release(p) is taken to have happened before what another does after tsan_acquire(p). Nothing in
- * other builds. Each use stands beside the call that really orders. */
+ * other builds. Each use stands beside the call that really orders. TSAN_IS_ON, 1 or 0, is for tests. */
 #ifndef RINGWAY_BASE_TSAN_H
 #define RINGWAY_BASE_TSAN_H
 
@@ -10,11 +10,11 @@
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-#define TSAN_IS_ON
+#define TSAN_IS_ON 1
 #endif
 #endif
 #if defined(__SANITIZE_THREAD__)
-#define TSAN_IS_ON
+#define TSAN_IS_ON 1
 #endif
 
 #if defined(TSAN_IS_ON)
@@ -22,8 +22,8 @@ void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
 #define tsan_acquire(p) __tsan_acquire((void *)(uintptr_t)(p))
 #define tsan_release(p) __tsan_release((void *)(uintptr_t)(p))
-#undef TSAN_IS_ON
 #else
+#define TSAN_IS_ON      0
 #define tsan_acquire(p) ((void)(p))
 #define tsan_release(p) ((void)(p))
 #endif

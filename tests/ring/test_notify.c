@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/tsan.h"
 #include "ring_fixture.h"
 
 static const uint64_t kinds[] = {
@@ -131,7 +132,7 @@ static void test_interrupts(void **state)
 	}
 }
 
-enum { ITEMS = 300000, LOST_MS = 20000 };
+enum { ITEMS = TSAN_IS_ON ? 30000 : 300000, LOST_MS = 20000 };
 
 struct stress {
 	struct ring r;

@@ -5,6 +5,7 @@
  * the while. */
 #include <string.h>
 
+#include "base/barrier.h"
 #include "control/runtime.h"
 #include "good_pair.h"
 #include "port/port.h"
@@ -32,7 +33,7 @@ static void pause_once(void *arg)
 	uint64_t before;
 
 	if (p->left == 0 || --p->left == 0) {
-		p->pair->stop = true;
+		write_once(&p->pair->stop, true);
 		return;
 	}
 	runtime_pause(p->rig->rt);
