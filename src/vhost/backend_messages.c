@@ -110,6 +110,10 @@ static const struct message messages[VHOST_USER_REQUEST_MAX + 1] = {
 	/* Front-ends have sent the region's descriptor along; it is closed unused (vhost-user.rst). */
 	[VHOST_USER_REM_MEM_REG] = { "REM_MEM_REG", vhost_handle_rem_mem_reg, sizeof(struct vhost_user_mem_reg),
 				     .max_fds = 1, .needs = NEEDS(CONFIGURE_MEM_SLOTS), .parks = PARKS_ALL },
+	/* What a ring has popped it has used when it is parked: there is nothing to be waited for, or to be left behind. */
+	[VHOST_USER_GET_VRING_BASE_SKIP_DRAIN] = { "GET_VRING_BASE_SKIP_DRAIN", vhost_handle_get_vring_base, STATE,
+						   .reply_size = STATE, .needs = NEEDS(GET_VRING_BASE_SKIP_DRAIN),
+						   .ring = RING_U32, .parks = PARKS_RING },
 	[VHOST_USER_SET_STATUS] = { "SET_STATUS", vhost_handle_set_status, U64, .needs = NEEDS(STATUS) },
 	[VHOST_USER_GET_STATUS] = { "GET_STATUS", vhost_handle_get_status, .reply_size = U64, .needs = NEEDS(STATUS) },
 };

@@ -47,6 +47,15 @@ VHOST_HANDLER(vhost_handle_get_protocol_features)
 	return 0;
 }
 
+/* What must not be negotiated without something else. */
+static const struct {
+	unsigned feature;
+	uint64_t needs;
+} dependencies[] = {
+	{ VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN,
+	  1ull << VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT | 1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD },
+};
+
 VHOST_HANDLER(vhost_handle_set_protocol_features)
 {
 	uint64_t unknown = p->u64 & ~vhost_backend_offered_protocol_features(b);
@@ -54,6 +63,10 @@ VHOST_HANDLER(vhost_handle_set_protocol_features)
 	(void)r;
 	if (unknown)
 		return vhost_backend_reason(b, -EPROTO, "protocol features %#" PRIx64 " were not offered", unknown);
+	for (size_t i = 0; i < ARRAY_SIZE(dependencies); i++)
+		if ((p->u64 >> dependencies[i].feature & 1) && (dependencies[i].needs & ~p->u64))
+			return vhost_backend_reason(b, -EPROTO, "protocol feature %u without %#" PRIx64,
+						    dependencies[i].feature, dependencies[i].needs & ~p->u64);
 	b->protocol_features = p->u64;
 	return 0;
 }

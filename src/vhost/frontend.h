@@ -44,6 +44,7 @@ struct vhost_frontend_config {
 	bool stale_base;
 	/* Keep what is in flight for the back-end (GET_INFLIGHT_FD), as Cloud Hypervisor does. */
 	bool inflight;
+	bool gpa_addresses; /* name addresses of the guest's for rings and memory, when negotiated */
 
 	unsigned timeout_ms;              /* 0: 5000 */
 	void (*while_waiting)(void *arg); /* NULL: sleep */

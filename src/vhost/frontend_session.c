@@ -153,9 +153,16 @@ static int set_fd(struct vhost_frontend *f, uint32_t request, unsigned ring, int
 /* What this front-end has a use for, of what the back-end offers. */
 static uint64_t wanted_protocol_features(const struct vhost_frontend *f)
 {
+	const uint64_t inflight = 1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD |
+				  1ull << VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT |
+				  1ull << VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN;
 	uint64_t wanted = f->config.protocol_features;
 
-	return f->config.inflight ? wanted : wanted & ~(1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
+	if (!f->config.inflight)
+		wanted &= ~inflight;
+	if (!f->config.gpa_addresses)
+		wanted &= ~(1ull << VHOST_USER_PROTOCOL_F_GPA_ADDRESSES);
+	return wanted;
 }
 
 static int negotiate_protocol_features(struct vhost_frontend *f)
@@ -195,6 +202,14 @@ int frontend_negotiate(struct vhost_frontend *f)
 
 /* Memory */
 
+/* What our address `p` is called in messages. */
+static uint64_t user_addr(const struct vhost_frontend *f, const void *p)
+{
+	if (f->protocol_features >> VHOST_USER_PROTOCOL_F_GPA_ADDRESSES & 1)
+		return frontend_guest_addr(f, p);
+	return (uintptr_t)p;
+}
+
 /* Region `i` of config.n_regions: all are of the same size but the first, which holds the rings' areas whole. */
 static struct vhost_user_region region(const struct vhost_frontend *f, unsigned i)
 {
@@ -207,7 +222,7 @@ static struct vhost_user_region region(const struct vhost_frontend *f, unsigned 
 	return (struct vhost_user_region){
 		.guest_addr = FRONTEND_GUEST_ADDR + start,
 		.size = end - start,
-		.user_addr = (uintptr_t)(f->mem + start),
+		.user_addr = user_addr(f, f->mem + start),
 		.mmap_offset = start,
 	};
 }
@@ -278,9 +293,9 @@ static int set_ring_addr(struct vhost_frontend *f, unsigned ring)
 	const struct virtq_driver *d = &f->rings[ring].driver;
 	struct vhost_vring_addr addr = {
 		.index = ring,
-		.desc_user_addr = (uintptr_t)d->desc,
-		.avail_user_addr = (uintptr_t)d->avail,
-		.used_user_addr = (uintptr_t)d->used,
+		.desc_user_addr = user_addr(f, d->desc),
+		.avail_user_addr = user_addr(f, d->avail),
+		.used_user_addr = user_addr(f, d->used),
 	};
 
 	return vhost_frontend_request(f, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0, NULL, 0);
@@ -307,8 +322,9 @@ int frontend_start_ring(struct vhost_frontend *f, unsigned ring)
 int frontend_stop_ring(struct vhost_frontend *f, unsigned ring)
 {
 	struct vhost_vring_state state = { ring, 0 }, reply = { 0 };
-	int err =
-	    vhost_frontend_request(f, VHOST_USER_GET_VRING_BASE, &state, sizeof(state), NULL, 0, &reply, sizeof(reply));
+	bool skip_drain = f->protocol_features >> VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN & 1;
+	uint32_t request = skip_drain ? VHOST_USER_GET_VRING_BASE_SKIP_DRAIN : VHOST_USER_GET_VRING_BASE;
+	int err = vhost_frontend_request(f, request, &state, sizeof(state), NULL, 0, &reply, sizeof(reply));
 
 	if (err == 0)
 		f->rings[ring].base = (uint16_t)reply.num;

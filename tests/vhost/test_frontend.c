@@ -108,6 +108,10 @@ static const struct combination {
 	{ ~0ull & ~BIT(VIRTIO_RING_F_EVENT_IDX), ~0ull, { .ring_size = 64, .rx_buf_size = 1526, .tx_piece = 2000 } },
 	{ ~0ull, ~0ull, { .ring_size = 1024, .queue_pairs = 2, .rx_buf_size = 128 * 12 } },
 	{ ~0ull, ~0ull, { .ring_size = 1024, .queue_pairs = 2, .tx_indirect = true, .n_regions = 509 } },
+	{ ~0ull, ~0ull, { .gpa_addresses = true, .n_regions = 3 } },
+	{ ~0ull & ~BIT(VIRTIO_RING_F_EVENT_IDX),
+	  ~0ull & ~BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS),
+	  { .gpa_addresses = true } },
 };
 
 static void frames_come_back(struct rig *rig)
@@ -198,11 +202,11 @@ static void test_descriptors_come_back(void **state)
 }
 
 /* Rings go on where they were after an orderly stop, and after the back-end is gone and back. */
-static void stop_and_reconnect(struct rig *rig)
+static void stop_and_reconnect(struct rig *rig, bool inflight)
 {
 	static const size_t lengths[] = { 60, 1514 };
 	struct vhost_frontend_config c = {
-		.queue_pairs = 2, .ring_size = 32, .features = ~0ull, .protocol_features = ~0ull
+		.queue_pairs = 2, .ring_size = 32, .features = ~0ull, .protocol_features = ~0ull, .inflight = inflight
 	};
 	struct vhost_frontend *f;
 
@@ -230,7 +234,18 @@ static void stop_and_reconnect(struct rig *rig)
 
 static void test_stop_and_reconnect(void **state)
 {
-	stop_and_reconnect(*state);
+	stop_and_reconnect(*state, false);
+}
+
+/* With GET_VRING_BASE_SKIP_DRAIN in place of GET_VRING_BASE. */
+static void test_stop_without_draining(void **state)
+{
+	struct rig *rig = *state;
+
+	stop_and_reconnect(rig, true);
+	vhost_backend_destroy(rig->b);
+	rig->config.features |= BIT(VIRTIO_F_RING_PACKED);
+	stop_and_reconnect(rig, true);
 }
 
 static void test_stop_and_reconnect_of_packed_rings(void **state)
@@ -238,7 +253,7 @@ static void test_stop_and_reconnect_of_packed_rings(void **state)
 	struct rig *rig = *state;
 
 	rig->config.features |= BIT(VIRTIO_F_RING_PACKED);
-	stop_and_reconnect(rig);
+	stop_and_reconnect(rig, false);
 }
 
 /* Front-ends that come back with a place from long ago: DPDK names 0 of a split ring, QEMU what it was told last of a packed one. */
@@ -409,6 +424,7 @@ int main(void)
 		T(test_descriptors_come_back),
 		T(test_stop_and_reconnect),
 		T(test_stop_and_reconnect_of_packed_rings),
+		T(test_stop_without_draining),
 		T(test_stale_place_of_split_rings),
 		T(test_stale_place_of_packed_rings),
 		T(test_reset_of_single_rings),

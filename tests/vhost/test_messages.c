@@ -52,6 +52,7 @@ static const struct rule {
 	{ 38, "REM_MEM_REG", 40, 0, 1, NONE },
 	{ 39, "SET_STATUS", 8, 0, 0, NONE },
 	{ 40, "GET_STATUS", 0, 0, 0, NONE },
+	{ 45, "GET_VRING_BASE_SKIP_DRAIN", 8, 0, 0, STATE },
 };
 enum { N_RULES = sizeof(rules) / sizeof(rules[0]) };
 
@@ -71,7 +72,8 @@ static void bring_to(struct rig *rig, struct peer *p, enum state state)
 	peer_connect(p, rig);
 	if (state >= NEGOTIATED)
 		peer_negotiate(rig, p, BIT(VIRTIO_F_VERSION_1) | BIT(30),
-			       peer_get_u64(rig, p, VHOST_USER_GET_PROTOCOL_FEATURES));
+			       peer_get_u64(rig, p, VHOST_USER_GET_PROTOCOL_FEATURES) &
+				   ~BIT(VHOST_USER_PROTOCOL_F_GPA_ADDRESSES));
 	if (state >= WITH_MEMORY)
 		peer_set_memory(rig, p);
 	rig_run(rig);
@@ -224,7 +226,7 @@ static void test_ring_out_of_range(void **state)
 
 static void test_unknown_request(void **state)
 {
-	static const uint32_t requests[] = { 0, 21, 22, 24, 33, 35, 41, 42, 255, 0x80000001, UINT32_MAX };
+	static const uint32_t requests[] = { 0, 21, 22, 24, 33, 35, 41, 42, 44, 46, 255, 0x80000001, UINT32_MAX };
 	char text[32];
 
 	for (unsigned k = 0; k < sizeof(requests) / sizeof(requests[0]); k++) {
@@ -238,7 +240,7 @@ static void test_unknown_request(void **state)
 /* "This request should be sent only when VHOST_USER_PROTOCOL_F_.. has been negotiated", and so on. */
 static void test_not_negotiated(void **state)
 {
-	static const uint32_t requests[] = { 6, 17, 19, 20, 31, 32, 34, 36, 37, 38, 39, 40 };
+	static const uint32_t requests[] = { 6, 17, 19, 20, 31, 32, 34, 36, 37, 38, 39, 40, 45 };
 	struct rig *rig = *state;
 	struct peer p;
 
@@ -270,6 +272,8 @@ static void test_illegal_in_state(void **state)
 		{ FRESH, VHOST_USER_SET_FEATURES, BIT(63), "not offered" },
 		{ FRESH, VHOST_USER_SET_FEATURES, BIT(24), "not offered" }, /* VIRTIO_F_NOTIFY_ON_EMPTY */
 		{ FRESH, VHOST_USER_SET_PROTOCOL_FEATURES, BIT(6), "not offered" },
+		{ FRESH, VHOST_USER_SET_PROTOCOL_FEATURES, BIT(23) | BIT(20), "23 without 0x1000" },
+		{ FRESH, VHOST_USER_SET_PROTOCOL_FEATURES, BIT(23) | BIT(12), "23 without 0x100000" },
 		{ FRESH, VHOST_USER_SET_VRING_KICK, 1 | 0x100, "before SET_FEATURES" },
 	};
 	struct rig *rig = *state;
@@ -314,6 +318,25 @@ static void test_ring_without_memory(void **state)
 	peer_request(rig, &p, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
 	peer_send(&p, VHOST_USER_SET_VRING_KICK, 1, &ring, sizeof(ring), &p.kick_fds[0], 1);
 	assert_ended(rig, &p, "no memory", "SET_VRING_KICK: descriptor table");
+	peer_deinit(&p);
+}
+
+/* "this field contain guest physical address instead and must duplicate guest address field" */
+static void test_gpa_addresses(void **state)
+{
+	struct vhost_user_mem_table t = peer_table();
+	struct rig *rig = *state;
+	struct peer p;
+
+	peer_init(&p);
+	peer_connect(&p, rig);
+	peer_negotiate(rig, &p, BIT(VIRTIO_F_VERSION_1) | BIT(30),
+		       BIT(VHOST_USER_PROTOCOL_F_GPA_ADDRESSES) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK));
+	t.regions[0].user_addr = t.regions[0].guest_addr;
+	assert_int_equal(peer_ask(rig, &p, VHOST_USER_SET_MEM_TABLE, &t, peer_table_size(&t), &p.mem_fd, 1), 0);
+	t.regions[0].user_addr += 0x1000;
+	assert_int_not_equal(peer_ask(rig, &p, VHOST_USER_SET_MEM_TABLE, &t, peer_table_size(&t), &p.mem_fd, 1), 0);
+	assert_non_null(strstr(vhost_backend_error(rig->b), "has the user address 0x100001000 in spite of GPA"));
 	peer_deinit(&p);
 }
 
@@ -556,6 +579,7 @@ int main(void)
 		T(test_illegal_in_state),
 		T(test_refusal_without_answer),
 		T(test_ring_without_memory),
+		T(test_gpa_addresses),
 		T(test_cut_short),
 		T(test_byte_by_byte),
 		T(test_descriptors_with_many_bytes),
