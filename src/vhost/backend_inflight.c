@@ -23,10 +23,9 @@ static bool is_packed(const struct vhost_backend *b)
 	return b->features & (1ull << VIRTIO_F_RING_PACKED);
 }
 
-/* A file of zeroes, which nobody can cut short later. */
-static int make_file(size_t size)
+int vhost_sealed_file(const char *name, size_t size)
 {
-	int err, fd = memfd_create("ringway-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int err, fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -errno;
@@ -57,7 +56,7 @@ VHOST_HANDLER(vhost_handle_get_inflight_fd)
 		return err;
 	area->mmap_size = area->n_rings * virtq_inflight_size(area->ring_size, is_packed(b));
 	area->mmap_offset = 0;
-	b->reply_fd = make_file(area->mmap_size);
+	b->reply_fd = vhost_sealed_file("ringway-inflight", area->mmap_size);
 	if (b->reply_fd < 0)
 		return vhost_backend_reason(b, b->reply_fd, "%s", strerrordesc_np(-b->reply_fd));
 	return 0;

@@ -8,6 +8,7 @@
  *   backend_log.c       handlers: the log of pages written, for migration
  *   backend_rings.c     handlers: rings; and the ring states
  *   backend_inflight.c  handlers: the area in which the front-end keeps what is in flight
+ *   backend_transfer.c  handlers: the state of the device, for migration
  *   backend_journal.c   where packed rings stand, kept for the next process
  *   backend_state.c     all of it as data, for a process that takes over
  *
@@ -155,6 +156,8 @@ void vhost_ring_end_journal(struct vhost_backend *b, const struct vhost_ring *r)
 
 /* backend_inflight.c */
 
+/* A new file of `size` zeroes that nobody can make shorter or longer; a descriptor or negative errno. */
+int vhost_sealed_file(const char *name, size_t size);
 /* Parked. No area any more. */
 void vhost_inflight_forget(struct vhost_backend *b);
 /* Was its file cut short under us? */
@@ -185,6 +188,8 @@ VHOST_HANDLER(vhost_handle_set_log_base);
 VHOST_HANDLER(vhost_handle_set_log_fd);
 VHOST_HANDLER(vhost_handle_get_inflight_fd);
 VHOST_HANDLER(vhost_handle_set_inflight_fd);
+VHOST_HANDLER(vhost_handle_set_device_state_fd);
+VHOST_HANDLER(vhost_handle_check_device_state);
 VHOST_HANDLER(vhost_handle_get_max_mem_slots);
 VHOST_HANDLER(vhost_handle_add_mem_reg);
 VHOST_HANDLER(vhost_handle_rem_mem_reg);

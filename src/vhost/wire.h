@@ -43,6 +43,8 @@ enum vhost_user_request {
 	VHOST_USER_REM_MEM_REG = 38,
 	VHOST_USER_SET_STATUS = 39,
 	VHOST_USER_GET_STATUS = 40,
+	VHOST_USER_SET_DEVICE_STATE_FD = 42,
+	VHOST_USER_CHECK_DEVICE_STATE = 43,
 	VHOST_USER_GET_VRING_BASE_SKIP_DRAIN = 45,
 	VHOST_USER_REQUEST_MAX = VHOST_USER_GET_VRING_BASE_SKIP_DRAIN,
 };
@@ -61,6 +63,7 @@ enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
 	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 	VHOST_USER_PROTOCOL_F_STATUS = 16,
+	VHOST_USER_PROTOCOL_F_DEVICE_STATE = 19,
 	VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT = 20,
 	VHOST_USER_PROTOCOL_F_GPA_ADDRESSES = 21,
 	VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN = 23,
@@ -118,6 +121,13 @@ struct vhost_user_inflight {
 	uint32_t padding;
 };
 
+/* "Device state transfer parameters" */
+struct vhost_user_transfer {
+	uint32_t direction;
+	uint32_t phase;
+};
+enum { VHOST_USER_TRANSFER_SAVE = 0, VHOST_USER_TRANSFER_LOAD = 1, VHOST_USER_TRANSFER_STOPPED = 0 };
+
 union vhost_user_payload {
 	uint64_t u64;
 	struct vhost_vring_state state;
@@ -126,6 +136,7 @@ union vhost_user_payload {
 	struct vhost_user_mem_reg mem_reg;
 	struct vhost_user_log log;
 	struct vhost_user_inflight inflight;
+	struct vhost_user_transfer transfer;
 };
 
 /* The two parts do not follow one another without a gap here as they do on the wire. */

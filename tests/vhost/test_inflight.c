@@ -25,29 +25,17 @@ static void connect_and_negotiate(struct rig *rig, struct peer *p, uint64_t more
 /* The reply of `size` bytes, and the descriptor that came with it. */
 static int get_inflight(struct rig *rig, struct peer *p, struct vhost_user_inflight *area, uint32_t size)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct {
-		struct vhost_user_header h;
-		uint8_t payload[24];
-	} msg;
-	struct iovec iov = { &msg, sizeof(msg) };
-	struct msghdr mh = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
-	};
+	struct vhost_user_msg msg;
 	int fd;
 
 	assert_true(peer_send(p, VHOST_USER_GET_INFLIGHT_FD, 1, area, size, NULL, 0));
 	rig_run(rig);
-	assert_int_equal(recvmsg(p->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC), 12 + size);
-	assert_int_equal(msg.h.request, 31);
-	assert_int_equal(msg.h.flags, 5);
-	assert_int_equal(msg.h.size, size);
-	assert_int_equal(mh.msg_controllen, CMSG_SPACE(sizeof(int)));
-	memcpy(area, msg.payload, size);
-	memcpy(&fd, CMSG_DATA(&control.align), sizeof(fd));
+	assert_int_equal(peer_receive_fd(p, &msg, &fd), 1);
+	assert_int_equal(msg.header.request, 31);
+	assert_int_equal(msg.header.flags, 5);
+	assert_int_equal(msg.header.size, size);
+	assert_true(fd >= 0);
+	memcpy(area, &msg.payload, size);
 	return fd;
 }
 

@@ -52,6 +52,8 @@ static const struct rule {
 	{ 38, "REM_MEM_REG", 40, 0, 1, NONE },
 	{ 39, "SET_STATUS", 8, 0, 0, NONE },
 	{ 40, "GET_STATUS", 0, 0, 0, NONE },
+	{ 42, "SET_DEVICE_STATE_FD", 8, 1, 1, NONE },
+	{ 43, "CHECK_DEVICE_STATE", 0, 0, 0, NONE },
 	{ 45, "GET_VRING_BASE_SKIP_DRAIN", 8, 0, 0, STATE },
 };
 enum { N_RULES = sizeof(rules) / sizeof(rules[0]) };
@@ -226,7 +228,7 @@ static void test_ring_out_of_range(void **state)
 
 static void test_unknown_request(void **state)
 {
-	static const uint32_t requests[] = { 0, 21, 22, 24, 33, 35, 41, 42, 44, 46, 255, 0x80000001, UINT32_MAX };
+	static const uint32_t requests[] = { 0, 21, 22, 24, 33, 35, 41, 44, 46, 255, 0x80000001, UINT32_MAX };
 	char text[32];
 
 	for (unsigned k = 0; k < sizeof(requests) / sizeof(requests[0]); k++) {
@@ -240,7 +242,7 @@ static void test_unknown_request(void **state)
 /* "This request should be sent only when VHOST_USER_PROTOCOL_F_.. has been negotiated", and so on. */
 static void test_not_negotiated(void **state)
 {
-	static const uint32_t requests[] = { 6, 17, 19, 20, 31, 32, 34, 36, 37, 38, 39, 40, 45 };
+	static const uint32_t requests[] = { 6, 17, 19, 20, 31, 32, 34, 36, 37, 38, 39, 40, 42, 43, 45 };
 	struct rig *rig = *state;
 	struct peer p;
 

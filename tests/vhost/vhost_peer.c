@@ -247,18 +247,40 @@ bool peer_send(struct peer *p, uint32_t request, uint32_t flags, const void *pay
 	return peer_send_bytes(p, bytes, sizeof(h) + n, fds, n_fds);
 }
 
-int peer_receive(struct peer *p, struct vhost_user_msg *msg)
+int peer_receive_fd(struct peer *p, struct vhost_user_msg *msg, int *fd)
 {
-	ssize_t n = recv(p->fd, &msg->header, sizeof(msg->header), MSG_DONTWAIT);
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { &msg->header, sizeof(msg->header) };
+	struct msghdr mh = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
+	ssize_t n = recvmsg(p->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
+	*fd = -1;
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return 0;
 	if (n <= 0)
 		return -1;
 	assert_int_equal(n, sizeof(msg->header));
+	assert_int_equal(mh.msg_flags & MSG_CTRUNC, 0);
+	if (mh.msg_controllen > 0)
+		memcpy(fd, CMSG_DATA(&control.align), sizeof(*fd));
 	assert_true(msg->header.size <= sizeof(msg->payload));
-	assert_int_equal(recv(p->fd, &msg->payload, msg->header.size, MSG_DONTWAIT), msg->header.size);
+	if (msg->header.size > 0)
+		assert_int_equal(recv(p->fd, &msg->payload, msg->header.size, MSG_DONTWAIT), msg->header.size);
 	return 1;
+}
+
+int peer_receive(struct peer *p, struct vhost_user_msg *msg)
+{
+	int fd, got = peer_receive_fd(p, msg, &fd);
+
+	if (fd >= 0)
+		close(fd);
+	return got;
 }
 
 /* Requests */

@@ -80,6 +80,8 @@ bool peer_send(struct peer *p, uint32_t request, uint32_t flags, const void *pay
 	       unsigned n_fds);
 /* What has come already. 1: a message, 0: nothing, -1: the other side has closed. */
 int peer_receive(struct peer *p, struct vhost_user_msg *msg);
+/* And the descriptor that came with it; -1: none did. */
+int peer_receive_fd(struct peer *p, struct vhost_user_msg *msg, int *fd);
 
 /* Requests that must succeed, each with the turns of the back-end that it takes. */
 void peer_request(struct rig *rig, struct peer *p, uint32_t request, const void *payload, uint32_t size, const int *fds,
