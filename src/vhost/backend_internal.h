@@ -4,6 +4,7 @@
  *   backend.c           life cycle, connection, questions from outside
  *   backend_messages.c  the table of messages; checks one against it, parks rings, calls its handler, answers
  *   backend_session.c   handlers: features, protocol features, status, reset
+ *   backend_config.c    handlers: the configuration space
  *   backend_memory.c    handlers: the guest's memory
  *   backend_log.c       handlers: the log of pages written, for migration
  *   backend_rings.c     handlers: rings; and the ring states
@@ -190,6 +191,8 @@ VHOST_HANDLER(vhost_handle_get_inflight_fd);
 VHOST_HANDLER(vhost_handle_set_inflight_fd);
 VHOST_HANDLER(vhost_handle_set_device_state_fd);
 VHOST_HANDLER(vhost_handle_check_device_state);
+VHOST_HANDLER(vhost_handle_get_config);
+VHOST_HANDLER(vhost_handle_set_config);
 VHOST_HANDLER(vhost_handle_get_max_mem_slots);
 VHOST_HANDLER(vhost_handle_add_mem_reg);
 VHOST_HANDLER(vhost_handle_rem_mem_reg);

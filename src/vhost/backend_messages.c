@@ -41,14 +41,15 @@ struct message {
 	const char *name;
 	VHOST_HANDLER((*handler));
 	uint16_t size; /* of the payload, plus up to max_items times item_size when that is not 0 */
-	uint8_t item_size, max_items;
+	uint16_t max_items;
+	uint8_t item_size;
 	uint8_t min_fds, max_fds;
 	uint8_t reply_size; /* 0: no reply of its own, but REPLY_ACK; AS_LONG: of as many bytes as the request */
 	uint8_t needs;      /* NEEDS(protocol feature); 0: none */
+	bool drops_fds;     /* its descriptors are closed and not used, so they may be anything */
 	enum when when;
 	enum ring_field ring;
 	enum parks parks;
-	bool drops_fds; /* its descriptors are closed and not used, so they may be anything */
 };
 
 #define U64   sizeof(uint64_t)
@@ -94,6 +95,10 @@ static const struct message messages[VHOST_USER_REQUEST_MAX + 1] = {
 	[VHOST_USER_NET_SET_MTU] = { "NET_SET_MTU", vhost_handle_set_mtu, U64, .needs = NEEDS(MTU) },
 	[VHOST_USER_SET_VRING_ENDIAN] = { "SET_VRING_ENDIAN", vhost_handle_set_vring_endian, STATE,
 					  .when = RING_STOPPED, .ring = RING_U32 },
+	[VHOST_USER_GET_CONFIG] = { "GET_CONFIG", vhost_handle_get_config, VHOST_USER_CONFIG_HEADER, .item_size = 1,
+				    .max_items = VHOST_USER_CONFIG_MAX, .reply_size = AS_LONG, .needs = NEEDS(CONFIG) },
+	[VHOST_USER_SET_CONFIG] = { "SET_CONFIG", vhost_handle_set_config, VHOST_USER_CONFIG_HEADER, .item_size = 1,
+				    .max_items = VHOST_USER_CONFIG_MAX, .needs = NEEDS(CONFIG) },
 	/* 20 bytes in the specification, 24 from front-ends */
 	[VHOST_USER_GET_INFLIGHT_FD] = { "GET_INFLIGHT_FD", vhost_handle_get_inflight_fd, 20, .item_size = 4,
 					 .max_items = 1, .reply_size = AS_LONG, .needs = NEEDS(INFLIGHT_SHMFD),

@@ -35,6 +35,8 @@ enum vhost_user_request {
 	VHOST_USER_SEND_RARP = 19,
 	VHOST_USER_NET_SET_MTU = 20,
 	VHOST_USER_SET_VRING_ENDIAN = 23,
+	VHOST_USER_GET_CONFIG = 24,
+	VHOST_USER_SET_CONFIG = 25,
 	VHOST_USER_GET_INFLIGHT_FD = 31,
 	VHOST_USER_SET_INFLIGHT_FD = 32,
 	VHOST_USER_RESET_DEVICE = 34,
@@ -59,6 +61,7 @@ enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_RARP = 2,
 	VHOST_USER_PROTOCOL_F_REPLY_ACK = 3,
 	VHOST_USER_PROTOCOL_F_MTU = 4,
+	VHOST_USER_PROTOCOL_F_CONFIG = 9,
 	VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD = 12,
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
 	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
@@ -121,6 +124,15 @@ struct vhost_user_inflight {
 	uint32_t padding;
 };
 
+/* "Virtio device config space". 256 bytes are what front-ends ask for at most. */
+enum { VHOST_USER_CONFIG_HEADER = 12, VHOST_USER_CONFIG_MAX = 256, VHOST_USER_CONFIG_MIGRATION = 1 };
+struct vhost_user_config {
+	uint32_t offset;
+	uint32_t size;
+	uint32_t flags;
+	uint8_t bytes[VHOST_USER_CONFIG_MAX];
+};
+
 /* "Device state transfer parameters" */
 struct vhost_user_transfer {
 	uint32_t direction;
@@ -137,6 +149,7 @@ union vhost_user_payload {
 	struct vhost_user_log log;
 	struct vhost_user_inflight inflight;
 	struct vhost_user_transfer transfer;
+	struct vhost_user_config config;
 };
 
 /* The two parts do not follow one another without a gap here as they do on the wire. */
@@ -151,6 +164,8 @@ static_assert(sizeof(struct vhost_vring_addr) == 40, "vhost-user.rst, A vring ad
 static_assert(sizeof(struct vhost_user_region) == 32, "vhost-user.rst, Memory regions description");
 static_assert(sizeof(struct vhost_user_mem_table) == 264, "vhost-user.rst, Memory regions description");
 static_assert(sizeof(struct vhost_user_log) == 16, "vhost-user.rst, Log description");
+static_assert(offsetof(struct vhost_user_config, bytes) == VHOST_USER_CONFIG_HEADER,
+	      "vhost-user.rst, Virtio device config space");
 static_assert(offsetof(struct vhost_user_inflight, padding) == 20, "vhost-user.rst, Inflight description");
 static_assert(sizeof(struct vhost_user_mem_reg) == 40, "vhost-user.rst, Single memory region description");
 

@@ -44,6 +44,8 @@ static const struct rule {
 	{ 19, "SEND_RARP", 8, 0, 0, NONE },
 	{ 20, "NET_SET_MTU", 8, 0, 0, NONE },
 	{ 23, "SET_VRING_ENDIAN", 8, 0, 0, STATE },
+	{ 24, "GET_CONFIG", 12, 0, 0, NONE }, /* of no bytes */
+	{ 25, "SET_CONFIG", 12, 0, 0, NONE },
 	{ 31, "GET_INFLIGHT_FD", 24, 0, 0, NONE }, /* 20 in the specification */
 	{ 32, "SET_INFLIGHT_FD", 24, 1, 1, NONE },
 	{ 34, "RESET_DEVICE", 0, 0, 0, NONE },
@@ -164,11 +166,11 @@ static void test_wrong_size(void **state)
 	for (unsigned i = 0; i < N_RULES; i++) {
 		const struct rule *r = &rules[i];
 		const uint32_t sizes[] = { 0,   1,   r->size - 1, r->size + 1, r->size + 4, r->size + 8,
-					   264, 265, 4096,        0x7fffffff,  0x80000000,  UINT32_MAX };
+					   272, 273, 4096,        0x7fffffff,  0x80000000,  UINT32_MAX };
 
 		for (unsigned k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
 			uint32_t size = sizes[k];
-			struct bad bad = { 1, size, r->min_fds, 0, size > 264 ? "larger than any" : r->name };
+			struct bad bad = { 1, size, r->min_fds, 0, size > 272 ? "larger than any" : r->name };
 
 			if (size != r->size)
 				each_state(*state, r, &bad);
@@ -228,7 +230,7 @@ static void test_ring_out_of_range(void **state)
 
 static void test_unknown_request(void **state)
 {
-	static const uint32_t requests[] = { 0, 21, 22, 24, 33, 35, 41, 44, 46, 255, 0x80000001, UINT32_MAX };
+	static const uint32_t requests[] = { 0, 21, 22, 26, 33, 35, 41, 44, 46, 255, 0x80000001, UINT32_MAX };
 	char text[32];
 
 	for (unsigned k = 0; k < sizeof(requests) / sizeof(requests[0]); k++) {
@@ -242,7 +244,7 @@ static void test_unknown_request(void **state)
 /* "This request should be sent only when VHOST_USER_PROTOCOL_F_.. has been negotiated", and so on. */
 static void test_not_negotiated(void **state)
 {
-	static const uint32_t requests[] = { 6, 17, 19, 20, 31, 32, 34, 36, 37, 38, 39, 40, 42, 43, 45 };
+	static const uint32_t requests[] = { 6, 17, 19, 20, 24, 25, 31, 32, 34, 36, 37, 38, 39, 40, 42, 43, 45 };
 	struct rig *rig = *state;
 	struct peer p;
 

@@ -48,9 +48,9 @@ static void test_session_of_qemu(void **state)
 	for (uint32_t pair = 0; pair < 2; pair++) {
 		assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_FEATURES),
 				 rig->config.features | BIT(30) | BIT(26));
-		/* MQ, LOG_SHMFD, RARP, REPLY_ACK, MTU, INFLIGHT_SHMFD, RESET_DEVICE, CONFIGURE_MEM_SLOTS, STATUS,
+		/* MQ, LOG_SHMFD, RARP, REPLY_ACK, MTU, CONFIG, INFLIGHT_SHMFD, RESET_DEVICE, CONFIGURE_MEM_SLOTS, STATUS,
 		 * DEVICE_STATE, GET_VRING_BASE_INFLIGHT, GPA_ADDRESSES, GET_VRING_BASE_SKIP_DRAIN */
-		assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_PROTOCOL_FEATURES), 0xb9b01f);
+		assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_PROTOCOL_FEATURES), 0xb9b21f);
 		peer_set_u64(rig, &p, VHOST_USER_SET_PROTOCOL_FEATURES, 0x1a01f);
 		if (pair == 0) {
 			assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_QUEUE_NUM), 2);
@@ -619,6 +619,66 @@ static void test_destroy_while_connected(void **state)
 	peer_deinit(&p);
 }
 
+/* `n` bytes at `offset`; how many the answer has, its header aside. */
+static uint32_t get_config(struct rig *rig, struct peer *p, uint32_t offset, uint32_t n, uint8_t *bytes)
+{
+	struct vhost_user_config config = { .offset = offset, .size = n };
+	struct vhost_user_msg msg;
+
+	assert_true(peer_send(p, VHOST_USER_GET_CONFIG, 1, &config, 12 + n, NULL, 0));
+	rig_run(rig);
+	assert_int_equal(peer_receive(p, &msg), 1);
+	assert_int_equal(msg.header.request, 24);
+	if (msg.header.size == 0)
+		return 0;
+	assert_int_equal(msg.header.size, 12 + n);
+	assert_int_equal(msg.payload.config.offset, offset);
+	assert_int_equal(msg.payload.config.size, n);
+	memcpy(bytes, msg.payload.config.bytes, n);
+	return n;
+}
+
+/* VIRTIO 1.2, 5.1.4: mac, status, max_virtqueue_pairs, mtu, speed, duplex; then RSS, which there is not */
+static void test_configuration_space(void **state)
+{
+	static const uint8_t expected[24] = { 0, 0, 0, 0, 0, 0, 1, 0, 2, 0, 0x28, 0x23, 0xff, 0xff, 0xff, 0xff, 0xff };
+	struct vhost_user_config config = { .offset = 8, .size = 4, .flags = 0, .bytes = { 2, 0, 0x28, 0x23 } };
+	uint8_t bytes[256] = { 0 };
+	struct rig *rig = *state;
+	struct peer p;
+
+	peer_init(&p);
+	peer_connect(&p, rig);
+	peer_negotiate(rig, &p, BIT(VIRTIO_F_VERSION_1) | BIT(30),
+		       BIT(VHOST_USER_PROTOCOL_F_CONFIG) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK));
+	assert_int_equal(get_config(rig, &p, 0, 24, bytes), 24);
+	assert_memory_equal(bytes, expected, 24);
+	assert_int_equal(get_config(rig, &p, 10, 2, bytes), 2);
+	assert_memory_equal(bytes, expected + 10, 2);
+	assert_int_equal(get_config(rig, &p, 0, 256, bytes), 256);
+	assert_int_equal(get_config(rig, &p, 256, 0, bytes), 0);
+	assert_int_equal(get_config(rig, &p, 1, 256, bytes), 0);
+	assert_int_equal(get_config(rig, &p, UINT32_MAX, 4, bytes), 0);
+	assert_non_null(strstr(vhost_backend_error(rig->b), "GET_CONFIG: 4 bytes at 4294967295"));
+
+	assert_int_not_equal(peer_ask(rig, &p, VHOST_USER_SET_CONFIG, &config, 16, NULL, 0), 0);
+	assert_non_null(strstr(vhost_backend_error(rig->b), "nothing to write at 8"));
+	config.flags = VHOST_USER_CONFIG_MIGRATION;
+	assert_int_equal(peer_ask(rig, &p, VHOST_USER_SET_CONFIG, &config, 16, NULL, 0), 0);
+	config.bytes[2]++;
+	assert_int_not_equal(peer_ask(rig, &p, VHOST_USER_SET_CONFIG, &config, 16, NULL, 0), 0);
+	assert_non_null(strstr(vhost_backend_error(rig->b), "differ from ours"));
+	config.offset = 254;
+	assert_int_not_equal(peer_ask(rig, &p, VHOST_USER_SET_CONFIG, &config, 16, NULL, 0), 0);
+
+	config.size = 5;
+	assert_true(peer_send(&p, VHOST_USER_GET_CONFIG, 1, &config, 16, NULL, 0));
+	rig_run(rig);
+	assert_false(vhost_backend_is_connected(rig->b));
+	assert_string_equal(vhost_backend_error(rig->b), "GET_CONFIG: payload of 16 bytes for 5 bytes");
+	peer_deinit(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -640,6 +700,7 @@ int main(void)
 		T(test_end_of_connection),
 		T(test_second_front_end_waits),
 		T(test_broken_ring_ends_connection),
+		T(test_configuration_space),
 		T(test_destroy_while_connected),
 	};
 
