@@ -42,6 +42,7 @@ json_t *cli_config_body(const struct cli_args *args);
 /* Verbs */
 cli_run cmd_status, cmd_fdb, cmd_stats;
 cli_run cmd_worker_list, cmd_worker_rebalance, cmd_worker_stats;
+cli_run cmd_daemon_handover;
 cli_run cmd_network_add, cmd_network_del, cmd_network_list, cmd_network_show;
 cli_run cmd_port_add, cmd_port_del, cmd_port_list, cmd_port_show;
 cli_run cmd_qemu_args, cmd_libvirt_xml;

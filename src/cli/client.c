@@ -185,6 +185,19 @@ static bool request(struct client *c, struct client_reply *reply, const char *me
 	return reply->body;
 }
 
+bool client_try(struct client *c, struct client_reply *reply, const char *path)
+{
+	char url[128];
+
+	*reply = (struct client_reply){ 0 };
+	snprintf(url, sizeof(url), "http://ringwayd%s", path);
+	if (perform(c, "GET", url, NULL) != CURLE_OK || c->len == 0)
+		return false;
+	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &reply->status);
+	reply->body = json_loadb(c->text, c->len, 0, NULL);
+	return reply->body;
+}
+
 bool client_request(struct client *c, struct client_reply *reply, const char *method, const json_t *body,
 		    const char *path_fmt, ...)
 {

@@ -32,6 +32,9 @@ json_t *client_get(struct client *c, const char *path_fmt, ...) printf_like(2, 3
 json_t *client_post(struct client *c, const json_t *body, const char *path_fmt, ...) printf_like(3, 4);
 json_t *client_delete(struct client *c, const char *path_fmt, ...) printf_like(2, 3);
 
+/* GET, while it is not certain that anybody answers: false and no message when there is no whole reply. */
+bool client_try(struct client *c, struct client_reply *reply, const char *path);
+
 /* Print the problem that a reply carries. */
 void client_print_problem(const struct client_reply *reply);
 

@@ -29,6 +29,10 @@ static const struct cli_option qemu_options[] = {
 	{ "tcg", NULL, "For a guest without KVM: no MSI-X, with which QEMU 7.2 crashes then." },
 	{ 0 },
 };
+static const struct cli_option handover_options[] = {
+	{ "exec", "PATH", "The new ringwayd. Default: the path of the one that runs." },
+	{ 0 },
+};
 static const struct cli_option config_get_options[] = {
 	{ "defaults", NULL, "With the values that nobody set." },
 	{ 0 },
@@ -58,6 +62,9 @@ static const struct cli_command commands[] = {
 	  cmd_worker_rebalance },
 	{ "worker", "stats", "[WORKER]", 0, 1, "Show where the cycles of the threads that move frames go.", NULL, NULL,
 	  true, cmd_worker_stats },
+	{ "daemon", "handover", "", 0, 0,
+	  "Start a new daemon that takes over from the running one. No guest loses its connection.", handover_options,
+	  NULL, true, cmd_daemon_handover },
 	{ "config", "get", "", 0, 0, "Print the running configuration.", config_get_options, NULL, true,
 	  cmd_config_get },
 	{ "config", "apply", "FILE", 1, 1, "Make the daemon's configuration what FILE says. -: standard input.", NULL,

@@ -246,7 +246,20 @@ static int watch_daemon(struct api *api)
 	return api->watch ? 0 : -errno;
 }
 
-struct api *api_create(struct event_loop *loop, struct runtime *rt, const char *socket_path, char *err, size_t err_size)
+static int open_listener(struct api *api, const struct vhost_listener_state *resume, char *err, size_t err_size)
+{
+	int error;
+
+	if (!resume)
+		return vhost_listener_open(&api->listener, api->socket_path, 0600, (uid_t)-1, (gid_t)-1, err, err_size);
+	error = vhost_listener_resume(&api->listener, resume, api->socket_path);
+	if (error)
+		snprintf(err, err_size, "%s: %s", api->socket_path, strerrordesc_np(-error));
+	return error;
+}
+
+struct api *api_create(struct event_loop *loop, struct runtime *rt, const struct api_options *options, char *err,
+		       size_t err_size)
 {
 	struct api *api = calloc(1, sizeof(*api));
 
@@ -255,9 +268,11 @@ struct api *api_create(struct event_loop *loop, struct runtime *rt, const char *
 		return NULL;
 	}
 	api->loop = loop;
-	snprintf(api->socket_path, sizeof(api->socket_path), "%s", socket_path);
-	api->ctx = (struct api_context){ .rt = rt, .socket_path = api->socket_path, .started_ns = clock_ns() };
-	if (vhost_listener_open(&api->listener, socket_path, 0600, (uid_t)-1, (gid_t)-1, err, err_size) < 0) {
+	snprintf(api->socket_path, sizeof(api->socket_path), "%s", options->socket_path);
+	api->ctx = (struct api_context){
+		.rt = rt, .socket_path = api->socket_path, .started_ns = clock_ns(), .process = options->process
+	};
+	if (open_listener(api, options->resume, err, err_size) < 0) {
 		free(api);
 		return NULL;
 	}
@@ -265,7 +280,7 @@ struct api *api_create(struct event_loop *loop, struct runtime *rt, const char *
 	api->daemon = start_daemon(api);
 	if (api->daemon && watch_daemon(api) == 0)
 		return api;
-	snprintf(err, err_size, "%s: the HTTP server cannot be started: %s", socket_path, strerror(errno));
+	snprintf(err, err_size, "%s: the HTTP server cannot be started: %s", api->socket_path, strerror(errno));
 	api_destroy(api);
 	return NULL;
 }
@@ -280,4 +295,14 @@ void api_destroy(struct api *api)
 		MHD_stop_daemon(api->daemon);
 	vhost_listener_close(&api->listener);
 	free(api);
+}
+
+const struct vhost_listener *api_listener(const struct api *api)
+{
+	return &api->listener;
+}
+
+void api_own(struct api *api)
+{
+	api->listener.borrowed = false;
 }

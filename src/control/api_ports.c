@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "control/api_route.h"
+#include "control/counters_json.h"
 #include "control/runtime.h"
 #include "packet/offload.h"
 #include "port/port_vhost.h"
@@ -61,8 +62,8 @@ static json_t *port_json(const struct api_request *rq, const struct runtime_port
 	json_object_set_new(object, "offloads", offload_names(p->port->ops->caps(p->port)));
 	if (p->config.type == PORT_TYPE_VHOST_USER)
 		add_vhost(object, rq, p);
-	json_object_set_new(object, "rx", api_counters(&rx));
-	json_object_set_new(object, "tx", api_counters(&tx));
+	json_object_set_new(object, "rx", counters_to_json(&rx));
+	json_object_set_new(object, "tx", counters_to_json(&tx));
 	json_array_append_new(links, api_link("network", "/api/networks/%s", p->network->name));
 	json_array_append_new(links, api_link("stats", "/api/stats?port=%s", p->config.name));
 	json_object_set_new(object, "links", links);

@@ -15,7 +15,7 @@
 #include "base/compiler.h"
 #include "control/config.h"
 
-struct port_counters;
+struct api_process;
 struct runtime;
 struct runtime_error;
 
@@ -27,6 +27,7 @@ struct api_context {
 	struct runtime *rt;
 	const char *socket_path;
 	uint64_t started_ns;
+	const struct api_process *process;
 };
 
 struct api_request {
@@ -95,7 +96,6 @@ bool api_if_match(const struct api_request *rq, struct api_reply *rp, json_t *co
 json_t *api_text(const char *text);
 /* {"rel": rel, "href": fmt} */
 json_t *api_link(const char *rel, const char *fmt, ...) printf_like(2, 3);
-json_t *api_counters(const struct port_counters *c);
 /* The names of a set of virtio feature bits. */
 json_t *api_feature_names(uint64_t features);
 

@@ -1,48 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* api_stats.c - Counters and feature bits as JSON, and /api/stats. */
-#include <stddef.h>
-
+/* api_stats.c - Feature bits as JSON, and /api/stats. */
 #include "base/clock.h"
 #include "control/api_route.h"
+#include "control/counters_json.h"
 #include "control/runtime.h"
 #include "port/port.h"
-
-static const struct {
-	const char *name;
-	size_t offset;
-} counters[] = {
-	{ "frames", offsetof(struct port_counters, frames) },
-	{ "bytes", offsetof(struct port_counters, bytes) },
-	{ "multicast", offsetof(struct port_counters, multicast) },
-	{ "gso_frames", offsetof(struct port_counters, gso_frames) },
-	{ "csum_partial", offsetof(struct port_counters, csum_partial) },
-	{ "coalesced", offsetof(struct port_counters, coalesced) },
-	{ "sw_csum", offsetof(struct port_counters, sw_csum) },
-	{ "sw_gso_frames", offsetof(struct port_counters, sw_gso_frames) },
-	{ "sw_segments", offsetof(struct port_counters, sw_segments) },
-	{ "notifications", offsetof(struct port_counters, notifications) },
-};
-static_assert(ARRAY_SIZE(counters) * sizeof(uint64_t) == offsetof(struct port_counters, drops),
-	      "a counter has no name");
-
-json_t *api_counters(const struct port_counters *c)
-{
-	json_t *object = json_object(), *drops = json_object();
-	uint64_t dropped = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
-		const uint64_t *value = (const void *)((const char *)c + counters[i].offset);
-
-		json_object_set_new(object, counters[i].name, json_integer((json_int_t)*value));
-	}
-	for (unsigned i = DROP_NONE + 1; i < N_DROP_REASONS; i++) {
-		json_object_set_new(drops, drop_reason_name(i), json_integer((json_int_t)c->drops[i]));
-		dropped += c->drops[i];
-	}
-	json_object_set_new(object, "dropped", json_integer((json_int_t)dropped));
-	json_object_set_new(object, "drops", drops);
-	return object;
-}
 
 /* VIRTIO 1.2, 5.1.3 (0..23, 52..63) and 6 (24..41); vhost-user.rst for 26 and 30. 54..56 are USO of VIRTIO 1.3. */
 static const char *const feature_names[64] = {
@@ -116,7 +78,7 @@ static json_t *port_stats(const struct runtime_port *p)
 
 	port_counters_sum(p->port, &rx, &tx);
 	return json_pack("{s:s, s:s, s:b, s:o, s:o}", "name", p->config.name, "network", p->network->name, "connected",
-			 p->port->link_up, "rx", api_counters(&rx), "tx", api_counters(&tx));
+			 p->port->link_up, "rx", counters_to_json(&rx), "tx", counters_to_json(&tx));
 }
 
 /* `time_ns` is the monotonic clock: rates are differences of two answers. */

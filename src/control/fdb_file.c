@@ -78,8 +78,8 @@ static bool is_valid(const struct image *image, size_t size)
 	return memcmp(&image->header, &h, sizeof(h)) == 0;
 }
 
-/* A file of ours that another daemon has left, or NULL. Read by mapping it privately: it cannot change under us, because
- * only daemons of this run directory write it, and the one that did is gone. */
+/* A file of ours that another daemon has left, or writes still when it is about to hand over. Only daemons of this run directory
+ * write it: it does not get shorter, and what is read of it is one word at a time. */
 static void open_old(struct fdb_file *f)
 {
 	int fd = open(f->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -93,7 +93,7 @@ static void open_old(struct fdb_file *f)
 		close(fd);
 		return;
 	}
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	close(fd);
 	if (map == MAP_FAILED)
 		return;
@@ -192,7 +192,7 @@ static unsigned learn_old(const struct fdb_file *f, struct fdb *fdb)
 	unsigned n = 0;
 
 	for (size_t i = 0; map && i < n_places; i++) {
-		uint64_t entry = f->old->storage[i / FDB_WAYS].entries[i % FDB_WAYS];
+		uint64_t entry = read_once(&f->old->storage[i / FDB_WAYS].entries[i % FDB_WAYS]);
 		uint64_t key = entry & ((1ull << FDB_PORT_SHIFT) - 1);
 		uint16_t port = fdb_entry_port(entry);
 
@@ -205,9 +205,14 @@ static unsigned learn_old(const struct fdb_file *f, struct fdb *fdb)
 	return n;
 }
 
+unsigned fdb_file_copy(const struct fdb_file *f, struct fdb *fdb)
+{
+	return f->old ? learn_old(f, fdb) : 0;
+}
+
 unsigned fdb_file_restore(struct fdb_file *f, struct fdb *fdb)
 {
-	unsigned n = f->old ? learn_old(f, fdb) : 0;
+	unsigned n = fdb_file_copy(f, fdb);
 
 	if (f->old)
 		munmap((void *)(uintptr_t)f->old, f->old_size);

@@ -22,6 +22,8 @@ struct fdb_file *fdb_file_create(const char *dir, const char *network, unsigned 
 void *fdb_file_storage(struct fdb_file *f);
 /* Call before anything can be learned on the port. */
 void fdb_file_set_port(struct fdb_file *f, uint16_t idx, const char *name);
+/* Learn what is in the old file by now, when the daemon that writes it lives on for a while and hands over. Returns how many. */
+unsigned fdb_file_copy(const struct fdb_file *f, struct fdb *fdb);
 /* Learn what is in the old file, of those ports that set_port() has named, and where nothing newer is known; then replace the old
  * file. Returns how many. */
 unsigned fdb_file_restore(struct fdb_file *f, struct fdb *fdb);

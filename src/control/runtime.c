@@ -204,8 +204,8 @@ static int check_new_port(struct runtime *rt, const struct port_config *c, struc
 	return 0;
 }
 
-static int open_port(struct runtime *rt, struct runtime_network *network, const struct port_config *c,
-		     struct runtime_error *e)
+int runtime_open_in(struct runtime *rt, struct runtime_network *network, const struct port_config *c,
+		    const struct runtime_port_state *state, struct runtime_error *e)
 {
 	struct runtime_port *rp;
 	struct port *port;
@@ -216,14 +216,15 @@ static int open_port(struct runtime *rt, struct runtime_network *network, const 
 	rp = calloc(1, sizeof(*rp));
 	if (!rp)
 		return out_of_memory(e);
-	err = runtime_open_port(rt, network, c, &port, e);
+	err = runtime_open_port(rt, network, c, state, &port, e);
 	if (err) {
 		free(rp);
 		return err;
 	}
-	*rp = (struct runtime_port){ .port = port, .config = *c, .network = network, .created_ns = clock_ns() };
+	*rp = (struct runtime_port){ .port = port, .config = *c, .network = network };
+	rp->created_ns = state ? state->created_ns : clock_ns();
 	port->idx = (uint16_t)find_index(rt);
-	port->id = rt->next_id++;
+	port->id = state ? state->id : rt->next_id++;
 	port->coalesce = c->coalesce;
 	port->owner = rp;
 	rt->by_idx[port->idx] = rp;
@@ -244,7 +245,7 @@ int runtime_port_add(struct runtime *rt, const char *network, const struct port_
 
 	if (!n)
 		return runtime_fail(e, -ENOENT, "network", "there is no network called '%s'", network);
-	return open_port(rt, n, c, e);
+	return runtime_open_in(rt, n, c, NULL, e);
 }
 
 int runtime_port_del(struct runtime *rt, const char *name, struct runtime_error *e)
@@ -274,7 +275,7 @@ static void close_network(struct runtime *rt, struct runtime_network *n)
 	free(n);
 }
 
-static struct runtime_network *open_network(struct runtime *rt, const struct network_config *c)
+struct runtime_network *runtime_open_network(struct runtime *rt, const struct network_config *c)
 {
 	struct runtime_network *n = calloc(1, sizeof(*n));
 	unsigned port_limit = c->fdb_port_limit ? c->fdb_port_limit : c->fdb_size / 2;
@@ -299,7 +300,7 @@ static struct runtime_network *open_network(struct runtime *rt, const struct net
 	return n;
 }
 
-static void restore_addresses(struct runtime_network *n)
+void runtime_restore_addresses(struct runtime_network *n)
 {
 	unsigned n_restored = n->fdb_file ? fdb_file_restore(n->fdb_file, n->fdb) : 0;
 
@@ -313,18 +314,18 @@ int runtime_network_add(struct runtime *rt, const struct network_config *c, stru
 
 	if (runtime_network_find(rt, c->name))
 		return runtime_fail(e, -EEXIST, "name", "a network called '%s' exists already", c->name);
-	n = open_network(rt, c);
+	n = runtime_open_network(rt, c);
 	if (!n)
 		return out_of_memory(e);
 	for (size_t i = 0; i < c->n_ports; i++) {
-		int err = open_port(rt, n, &c->ports[i], e);
+		int err = runtime_open_in(rt, n, &c->ports[i], NULL, e);
 
 		if (err) {
 			close_network(rt, n);
 			return err;
 		}
 	}
-	restore_addresses(n);
+	runtime_restore_addresses(n);
 	return 0;
 }
 

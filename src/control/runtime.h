@@ -20,7 +20,9 @@ struct fdb;
 struct fdb_file;
 struct lane;
 struct port;
+struct port_tap_state;
 struct runtime;
+struct vhost_backend_state;
 struct worker;
 
 /* Where a queue's rx side is polled. */
@@ -78,9 +80,35 @@ int runtime_network_del(struct runtime *rt, const char *name, struct runtime_err
 int runtime_port_add(struct runtime *rt, const char *network, const struct port_config *c, struct runtime_error *e);
 int runtime_port_del(struct runtime *rt, const char *name, struct runtime_error *e);
 
-/* The workers of a paused runtime touch no port; everything else goes on. */
+/* Handing over to another process (handover.h).
+ *
+ * The workers of a paused runtime touch no port; everything else goes on. */
 void runtime_pause(struct runtime *rt);
 void runtime_resume(struct runtime *rt);
+
+/* What another process knows of a port; of vhost and tap, that of its kind. */
+struct runtime_port_state {
+	uint32_t id;
+	uint64_t created_ns;
+	const struct vhost_backend_state *vhost;
+	const struct port_tap_state *tap;
+};
+
+/* With the runtime paused: networks and ports of that process, which goes on itself if this comes to nothing. As those above. */
+int runtime_network_resume(struct runtime *rt, const struct network_config *c, struct runtime_error *e); /* no ports */
+int runtime_port_resume(struct runtime *rt, const char *network, const struct port_config *c,
+			const struct runtime_port_state *s, struct runtime_error *e);
+/* Learn what that process has learned by now. */
+void runtime_copy_addresses(struct runtime *rt);
+/* That process is out of it: files in the run directory are ours now. Learns the rest of what it has learned. */
+void runtime_own(struct runtime *rt);
+
+/* No port gets an id below `id` any more. */
+uint32_t runtime_next_id(const struct runtime *rt);
+void runtime_set_next_id(struct runtime *rt, uint32_t id);
+
+/* What runs now, as a configuration; config_deinit() it, whatever the result. 0 or -ENOMEM. */
+int runtime_get_config(const struct runtime *rt, struct config *c);
 
 /* Reading. Pointers stay valid until the next change. NULL: none. */
 size_t runtime_n_networks(const struct runtime *rt);

@@ -8,32 +8,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "control/config_merge.h"
 #include "control/runtime_priv.h"
-
-/* Two configurations are the same when they print the same. */
-static bool json_same(json_t *a, json_t *b)
-{
-	bool same = a && b && json_equal(a, b);
-
-	json_decref(a);
-	json_decref(b);
-	return same;
-}
-
-static bool same_port(const struct port_config *a, const struct port_config *b)
-{
-	return json_same(port_config_to_json(a, true), port_config_to_json(b, true));
-}
-
-/* Apart from the ports. */
-static bool same_network(const struct network_config *a, const struct network_config *b)
-{
-	struct network_config x = *a, y = *b;
-
-	x.ports = y.ports = NULL;
-	x.n_ports = y.n_ports = 0;
-	return json_same(network_config_to_json(&x, true), network_config_to_json(&y, true));
-}
 
 static const struct network_config *find_network(const struct config *c, const char *name)
 {
@@ -58,7 +34,7 @@ static int delete_ports(struct runtime *rt, struct runtime_network *n, const str
 		const struct port_config *p = find_port(want, n->ports[i]->config.name);
 		int err;
 
-		if (p && same_port(p, &n->ports[i]->config))
+		if (p && port_config_same(p, &n->ports[i]->config))
 			continue;
 		err = runtime_port_del(rt, n->ports[i]->config.name, NULL);
 		if (err)
@@ -74,7 +50,7 @@ static int delete_old(struct runtime *rt, const struct config *c)
 		const struct network_config *want = find_network(c, n->name);
 		int err;
 
-		if (want && same_network(want, &n->config))
+		if (want && network_config_same(want, &n->config))
 			err = delete_ports(rt, n, want);
 		else
 			err = runtime_network_del(rt, n->name, NULL);
@@ -107,10 +83,13 @@ static int add_new(struct runtime *rt, const struct config *c, struct runtime_er
 	return 0;
 }
 
-/* What runs now, as a configuration; config_deinit() it. */
-static int current_config(const struct runtime *rt, struct config *c)
+int runtime_get_config(const struct runtime *rt, struct config *c)
 {
 	config_init_default(c);
+	c->workers = rt->options.workers;
+	c->poll = rt->options.poll;
+	c->busy_poll_us = rt->options.busy_poll_us;
+	c->accounting = rt->options.accounting;
 	c->networks = calloc(rt->n_networks + 1, sizeof(*c->networks));
 	if (!c->networks)
 		return -ENOMEM;
@@ -156,7 +135,7 @@ int runtime_apply(struct runtime *rt, const struct config *c, struct runtime_err
 
 	if (err)
 		return err;
-	err = current_config(rt, &before);
+	err = runtime_get_config(rt, &before);
 	if (err) {
 		config_deinit(&before);
 		return runtime_fail(e, err, "", "out of memory");

@@ -50,7 +50,7 @@ static int find_gid(const char *name, gid_t *gid)
 }
 
 static int open_vhost(struct runtime *rt, const struct runtime_network *network, const struct port_config *c,
-		      struct port **out, struct runtime_error *e)
+		      const struct vhost_backend_state *resume, struct port **out, struct runtime_error *e)
 {
 	char path[256], journal[304] = "", text[sizeof(e->text)] = "";
 	struct port_vhost_config pc = {
@@ -63,11 +63,12 @@ static int open_vhost(struct runtime *rt, const struct runtime_network *network,
 		.paced = true,
 		.ring_reset = c->ring_reset,
 		.socket_mode = c->socket_mode,
+		.resume = resume,
 	};
 	int err;
 
 	runtime_path(rt, c->socket, path, sizeof(path));
-	if (!pc.client && !allowed_paths_permit(path))
+	if (!pc.client && !resume && !allowed_paths_permit(path))
 		return runtime_fail(
 		    e, -EACCES, "socket",
 		    "%s: the sandbox lets this daemon make sockets in its run directory and in those of "
@@ -84,7 +85,7 @@ static int open_vhost(struct runtime *rt, const struct runtime_network *network,
 }
 
 static int open_tap(struct runtime *rt, const struct runtime_network *network, const struct port_config *c,
-		    struct port **out, struct runtime_error *e)
+		    const struct port_tap_state *resume, struct port **out, struct runtime_error *e)
 {
 	struct port_tap_config pc = {
 		.name = c->name,
@@ -93,6 +94,7 @@ static int open_tap(struct runtime *rt, const struct runtime_network *network, c
 		.mtu = network->config.mtu,
 		.max_frame_len = network->config.mtu + FRAME_LEN_MIN,
 		.loop = rt->loop,
+		.resume = resume,
 	};
 	char text[sizeof(e->text)] = "";
 	int err = port_tap_create(&pc, out, text, sizeof(text));
@@ -101,13 +103,13 @@ static int open_tap(struct runtime *rt, const struct runtime_network *network, c
 }
 
 int runtime_open_port(struct runtime *rt, const struct runtime_network *network, const struct port_config *c,
-		      struct port **out, struct runtime_error *e)
+		      const struct runtime_port_state *state, struct port **out, struct runtime_error *e)
 {
 	switch (c->type) {
 	case PORT_TYPE_VHOST_USER:
-		return open_vhost(rt, network, c, out, e);
+		return open_vhost(rt, network, c, state ? state->vhost : NULL, out, e);
 	case PORT_TYPE_TAP:
-		return open_tap(rt, network, c, out, e);
+		return open_tap(rt, network, c, state ? state->tap : NULL, out, e);
 	case N_PORT_TYPES:
 		break;
 	}

@@ -43,12 +43,19 @@ struct runtime {
 int runtime_fail(struct runtime_error *e, int status, const char *field, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* runtime.c */
+struct runtime_network *runtime_open_network(struct runtime *rt, const struct network_config *c); /* NULL: no memory */
+int runtime_open_in(struct runtime *rt, struct runtime_network *network, const struct port_config *c,
+		    const struct runtime_port_state *state, struct runtime_error *e);
+void runtime_restore_addresses(struct runtime_network *n);
+
 /* runtime_publish.c: make workers see what rt->networks says. -ENOMEM: they still see what was before. */
 int runtime_publish(struct runtime *rt);
 
-/* runtime_port.c: a port of the configured kind, listening but without lanes or a place in the snapshot. */
+/* runtime_port.c: a port of the configured kind, listening but without lanes or a place in the snapshot. `state`: be this one of another
+ * process; NULL: be a new one. */
 int runtime_open_port(struct runtime *rt, const struct runtime_network *network, const struct port_config *c,
-		      struct port **out, struct runtime_error *e);
+		      const struct runtime_port_state *state, struct port **out, struct runtime_error *e);
 /* Let workers poll the port's queues. 0 or -ENOMEM. */
 int runtime_add_lanes(struct runtime *rt, struct runtime_port *rp);
 void runtime_remove_lanes(struct runtime_port *rp);

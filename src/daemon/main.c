@@ -5,6 +5,7 @@
  * them. Exit status: 0 after SIGTERM or SIGINT, 1 when something failed, 2 for a wrong command line. */
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,19 +24,27 @@
 #include "base/run_dir.h"
 #include "control/api.h"
 #include "control/config.h"
+#include "control/handover.h"
 #include "control/runtime.h"
+#include "daemon/fd_store.h"
 #include "daemon/options.h"
+#include "daemon/process.h"
 #include "daemon/sandbox.h"
+#include "daemon/takeover.h"
 #include "packet/csum.h"
 
 struct daemon {
 	struct options options;
 	char config_path[512]; /* "": none */
 	char run_dir[256];
-	struct config config; /* as read at the start */
+	struct config config; /* as read at the start, its networks as read last */
+	struct api_process process;
 	struct event_loop *loop;
 	struct runtime *runtime;
 	struct api *api;
+	struct handover_server *handover_server;
+	struct takeover takeover;
+	char error[512]; /* why it cannot start */
 };
 
 static void notify(const char *state)
@@ -85,31 +94,58 @@ static int read_config(const struct daemon *d, struct config *c)
 	return err;
 }
 
+/* Takes over what is in `c`. */
+static void apply_config(struct daemon *d, struct config *c)
+{
+	struct runtime_error e = { 0 };
+
+	if (runtime_apply(d->runtime, c, &e)) {
+		log_error("%s: nothing was changed: %s%s%s", d->config_path, e.field, *e.field ? ": " : "", e.text);
+		config_deinit(c);
+		return;
+	}
+	log_info("%s: applied", *d->config_path ? d->config_path : "default configuration");
+	config_deinit(&d->config);
+	d->config = *c;
+}
+
 static void on_reload(void *arg, int signo)
 {
 	struct daemon *d = arg;
-	struct runtime_error e = { 0 };
 	struct config c;
 
 	(void)signo;
 	notify("RELOADING=1");
-	if (read_config(d, &c) == 0) {
-		if (runtime_apply(d->runtime, &c, &e))
-			log_error("%s: nothing was changed: %s%s%s", d->config_path, e.field, *e.field ? ": " : "",
-				  e.text);
-		else
-			log_info("%s: applied", *d->config_path ? d->config_path : "default configuration");
-		config_deinit(&c);
-	}
+	if (read_config(d, &c) == 0)
+		apply_config(d, &c);
 	notify("READY=1");
+}
+
+static struct handover_source source_of(struct daemon *d)
+{
+	return (struct handover_source){ .rt = d->runtime, .api = api_listener(d->api), .file = &d->config };
 }
 
 static void on_stop(void *arg, int signo)
 {
 	struct daemon *d = arg;
+	struct handover_source source = source_of(d);
 
 	log_info("stopping: %s", strsignal(signo));
+	if (signo == SIGTERM && fd_store_exists() && takeover_leave(&source))
+		_exit(EXIT_SUCCESS); /* closing in any other way would be seen by front-ends */
 	event_loop_stop(d->loop);
+}
+
+static void on_given(void *arg, int pid)
+{
+	char state[64];
+
+	(void)arg;
+	log_info("handed over to process %d", pid);
+	snprintf(state, sizeof(state), "MAINPID=%d", pid);
+	notify(state);
+	_exit(EXIT_SUCCESS);
 }
 
 /* Start */
@@ -163,6 +199,22 @@ static int start_closers(void)
 	return err;
 }
 
+static int printf_like(3, 4) fail(struct daemon *d, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(d->error, sizeof(d->error), fmt, ap);
+	va_end(ap);
+	log_error("%s", d->error);
+	return err;
+}
+
+static int fail_runtime(struct daemon *d, const struct runtime_error *e)
+{
+	return fail(d, e->status, "%s%s%s", e->field, *e->field ? ": " : "", e->text);
+}
+
 static int start_runtime(struct daemon *d)
 {
 	const struct runtime_options o = {
@@ -174,26 +226,102 @@ static int start_runtime(struct daemon *d)
 		.worker_started = sandbox_enter_worker,
 	};
 	struct runtime_error e = { 0 };
-	int err = -1;
+	int err;
 
 	d->runtime = runtime_create(d->loop, &o, &e);
-	if (d->runtime)
+	if (!d->runtime)
+		err = -1;
+	else if (d->takeover.exists)
+		err = handover_prepare(&d->takeover.handover, d->runtime, &e);
+	else
 		err = runtime_apply(d->runtime, &d->config, &e);
-	if (err)
-		log_error("%s%s%s", e.field, *e.field ? ": " : "", e.text);
-	return err;
+	return err ? fail_runtime(d, &e) : 0;
 }
 
 static int start_api(struct daemon *d)
 {
+	const struct handover *h = d->takeover.exists ? &d->takeover.handover : NULL;
 	char path[512], err[256] = "";
+	struct api_options o = { .socket_path = path, .process = &d->process };
 
 	runtime_path(d->runtime, d->config.api_socket, path, sizeof(path));
-	d->api = api_create(d->loop, d->runtime, path, err, sizeof(err));
+	if (h && strcmp(h->api_path, path) == 0)
+		o.resume = &h->api;
+	d->process.took_over = h;
+	d->api = api_create(d->loop, d->runtime, &o, err, sizeof(err));
 	if (d->api)
 		return 0;
-	log_error("api.socket: %s", err);
-	return -1;
+	return fail(d, -1, "api.socket: %s", err);
+}
+
+static int start_handover_server(struct daemon *d)
+{
+	const struct vhost_listener_state *resume = d->takeover.exists ? &d->takeover.handover.server : NULL;
+	const struct handover_source source = source_of(d);
+	char path[512], err[256] = "";
+
+	snprintf(path, sizeof(path), "%s/handover.sock", d->run_dir);
+	d->handover_server = handover_server_create(d->loop, &source, path, resume, on_given, d, err, sizeof(err));
+	if (d->handover_server)
+		return 0;
+	return fail(d, -1, "%s", err);
+}
+
+/* The point of no return. */
+static int take_over(struct daemon *d)
+{
+	struct handover *h = &d->takeover.handover;
+	struct runtime_error e = { 0 };
+	bool same_api = strcmp(h->api_path, api_listener(d->api)->addr.sun_path) == 0;
+
+	if (handover_take(h, d->runtime, &e))
+		return fail_runtime(d, &e);
+	api_own(d->api);
+	handover_server_own(d->handover_server);
+	if (!same_api)
+		unlink(h->api_path);
+	takeover_finish(&d->takeover, d->runtime, &d->config);
+	return 0;
+}
+
+static int start(struct daemon *d)
+{
+	int err = start_runtime(d);
+
+	if (!err)
+		err = start_api(d);
+	if (!err)
+		err = start_handover_server(d);
+	if (!err && d->takeover.exists)
+		err = take_over(d);
+	return err;
+}
+
+static void end(struct daemon *d)
+{
+	handover_server_destroy(d->handover_server);
+	api_destroy(d->api);
+	runtime_destroy(d->runtime);
+	d->handover_server = NULL;
+	d->api = NULL;
+	d->runtime = NULL;
+}
+
+/* What the service manager has kept may be of no use: then this is a start like any other. */
+static int start_or_start_again(struct daemon *d)
+{
+	int err = takeover_open(&d->takeover, d->options.handover, d->run_dir);
+	bool may_try_again = d->takeover.from_store;
+
+	if (!err)
+		err = start(d);
+	if (!err || !d->takeover.exists)
+		return err;
+	takeover_give_up(&d->takeover, d->error);
+	if (!may_try_again)
+		return err;
+	end(d);
+	return start(d);
 }
 
 static int run(struct daemon *d)
@@ -212,9 +340,7 @@ static int run(struct daemon *d)
 	if (!err)
 		err = start_closers();
 	if (!err)
-		err = start_runtime(d);
-	if (!err)
-		err = start_api(d);
+		err = start_or_start_again(d);
 	if (!err)
 		err = sandbox_enter_control(); /* nothing was read from a peer before */
 	if (!err) {
@@ -223,8 +349,7 @@ static int run(struct daemon *d)
 		err = event_loop_run(d->loop);
 		notify("STOPPING=1");
 	}
-	api_destroy(d->api);
-	runtime_destroy(d->runtime);
+	end(d);
 	event_loop_destroy(d->loop);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }
@@ -244,6 +369,7 @@ int main(int argc, char **argv)
 		break;
 	}
 	log_set_level(d.options.log_level);
+	process_describe(&d.process, argc, argv);
 	find_config(&d);
 	if (read_config(&d, &d.config))
 		return EXIT_FAILURE;

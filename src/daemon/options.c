@@ -7,7 +7,7 @@
 
 static const char usage[] =
     "usage: ringwayd [-c FILE] [--run-dir DIR] [--log-level LEVEL] [--user NAME]\n"
-    "                [--allow-path DIR]... [--no-sandbox] [--check]\n"
+    "                [--allow-path DIR]... [--no-sandbox] [--handover] [--check]\n"
     "\n"
     "Switches frames between virtual machines (vhost-user) and this host (tap). Stays in the\n"
     "foreground and logs to stderr; SIGTERM stops it, SIGHUP reads the configuration again.\n"
@@ -20,11 +20,21 @@ static const char usage[] =
     "      --user NAME       become this user, and keep the capabilities that the configured ports need\n"
     "      --allow-path DIR  sockets may be made in this directory too; may be repeated\n"
     "      --no-sandbox      do without the protection that SECURITY.md describes\n"
+    "      --handover        take over from the daemon that runs here; see 'ringway daemon handover'\n"
     "      --check           read the configuration, say what is wrong with it, and stop\n"
     "      --version         print the version\n"
     "  -h, --help            print this\n";
 
-enum { OPT_RUN_DIR = 256, OPT_LOG_LEVEL, OPT_USER, OPT_ALLOW_PATH, OPT_NO_SANDBOX, OPT_CHECK, OPT_VERSION };
+enum {
+	OPT_RUN_DIR = 256,
+	OPT_LOG_LEVEL,
+	OPT_USER,
+	OPT_ALLOW_PATH,
+	OPT_NO_SANDBOX,
+	OPT_HANDOVER,
+	OPT_CHECK,
+	OPT_VERSION
+};
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
@@ -33,6 +43,7 @@ static const struct option long_options[] = {
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "allow-path", required_argument, NULL, OPT_ALLOW_PATH },
 	{ "no-sandbox", no_argument, NULL, OPT_NO_SANDBOX },
+	{ "handover", no_argument, NULL, OPT_HANDOVER },
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, 'h' },
@@ -87,6 +98,9 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 			break;
 		case OPT_NO_SANDBOX:
 			o->no_sandbox = true;
+			break;
+		case OPT_HANDOVER:
+			o->handover = true;
 			break;
 		case OPT_CHECK:
 			o->check = true;

@@ -16,6 +16,7 @@ struct options {
 	enum log_level log_level;
 	const char *user; /* --user; NULL: stay who we are */
 	bool no_sandbox;
+	bool handover; /* --handover: take over from the daemon that runs */
 	unsigned n_allowed_paths;
 	const char *allowed_paths[ALLOWED_PATHS_MAX]; /* --allow-path */
 };

@@ -10,7 +10,7 @@
  *	vhost_backend_save_places()               vhost_backend_go_on()
  *
  * The front-end sees none of it: descriptors are passed, not closed. What is added to a connection (struct vhost_backend) belongs
- * into one of these, and into both directions of backend_state.c.
+ * into one of these, into the tables of src/control/handover_port.c, and into both directions of backend_state.c.
  *
  * Descriptors are borrowed in both directions: saving leaves them to the back-end, creating duplicates them. -1: none. */
 #ifndef RINGWAY_VHOST_BACKEND_STATE_H

@@ -45,7 +45,7 @@ def failure(daemon, *argv):
 
 
 VERBS = ["status", "network list", "network show", "network add", "network del", "port list", "port show", "port add",
-         "port del", "fdb", "stats", "worker list", "worker rebalance", "worker stats", "qemu-args", "libvirt-xml", "config get", "config apply", "config check"]
+         "port del", "daemon handover", "fdb", "stats", "worker list", "worker rebalance", "worker stats", "qemu-args", "libvirt-xml", "config get", "config apply", "config check"]
 
 
 # Without a daemon

@@ -8,8 +8,9 @@ import pwd
 import shutil
 import signal
 import subprocess
+import time
 
-from .process import BUILD, IS_ROOT, PATIENCE, Process, eventually
+from .process import BUILD, IS_ROOT, PATIENCE, Orphan, Process, be_subreaper, eventually
 
 
 class CliError(Exception):
@@ -59,7 +60,7 @@ class Daemon:
 
     def answers(self):
         if not self.process.running():
-            raise AssertionError(f"ringwayd ended with {self.process.popen.returncode}:\n{self.process.log_tail()}")
+            raise AssertionError(f"ringwayd ended with {self.process.status}:\n{self.process.log_tail()}")
         try:
             self.cli("status")
             return True
@@ -85,6 +86,31 @@ class Daemon:
     @property
     def log(self):
         return self.process.log()
+
+    def open_fds(self):
+        """Of the daemon, without connections of the API, which come and go."""
+        def look():
+            time.sleep(0.01)
+            return self.process.open_fds()
+
+        return min(look() for _ in range(20))
+
+    def handover(self, *options, as_user="nobody"):
+        """Has a new process take over, as its user would; returns the tree that the tool prints."""
+        be_subreaper()
+        argv = [self.dir / "ringway", "--run-dir", self.run_dir, "--json", "daemon", "handover", *options]
+        if IS_ROOT and as_user:
+            argv = ["setpriv", "--reuid", as_user, "--regid", "nogroup", "--clear-groups", "--", *argv]
+        if self.netns:
+            argv = ["ip", "netns", "exec", self.netns, *argv]
+        done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=40 * PATIENCE,
+                              env={**os.environ, **(self.env or {})})
+        if done.returncode:
+            raise CliError([str(a) for a in argv], done.returncode, done.stderr.strip())
+        status = json.loads(done.stdout)
+        old, self.process = self.process, Orphan(status["pid"], "ringwayd", self.process.log_path)
+        assert old.wait() == 0, old.log_tail()
+        return status
 
     # The tool
 

@@ -2,6 +2,7 @@
 """Starting, watching and ending processes."""
 
 import contextlib
+import ctypes
 import glob
 import os
 import pathlib
@@ -61,6 +62,10 @@ class Process:
             )
         self.pid = self.popen.pid
 
+    @property
+    def status(self):
+        return self.popen.returncode
+
     def running(self):
         return self.popen.poll() is None
 
@@ -101,3 +106,44 @@ class Process:
 
     def open_fds(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+
+class Orphan(Process):
+    """A process that another one has left to us: `be_subreaper()` before."""
+
+    def __init__(self, pid, name, log):
+        self.pid, self.name, self.log_path = pid, name, pathlib.Path(log)
+        self.ended = None
+
+    def running(self):
+        if self.ended is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.ended = os.waitstatus_to_exitcode(status)
+        return self.ended is None
+
+    @property
+    def status(self):
+        return self.ended
+
+    def signal(self, number):
+        if self.running():
+            os.kill(self.pid, number)
+
+    def wait(self, timeout=10.0):
+        try:
+            eventually(lambda: not self.running(), timeout)
+        except AssertionError:
+            raise subprocess.TimeoutExpired(self.name, timeout)
+        return self.ended
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait()
+
+
+def be_subreaper():
+    """Descendants whose parent ends become our children: nothing that a test starts gets lost."""
+    PR_SET_CHILD_SUBREAPER = 36
+    assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0

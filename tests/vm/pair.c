@@ -5,6 +5,8 @@
  * word. Between the two may be more than the daemon, as long as frames come out of it as they went in. Each is numbered and
  * compared byte by byte. Exit status 1 when a frame was lost, came twice or came out different.
  *
+ * -q: with so many queues; -p: on packed rings; -i: keep for the daemon what is in flight. SIGTERM: send no more, and come to an end.
+ *
  * With -r it outlives the daemon: it connects again when the connection has gone, and goes on until SIGTERM or COUNT. What
  * was lost or came twice is then for the caller to judge, who reads the counts from stdout. */
 #include <errno.h>
@@ -40,9 +42,9 @@ enum {
 #define BIT(n) (1ull << (n))
 
 static struct options {
-	unsigned count, window, len_max;
-	bool outlives;
-} options = { .window = 1, .len_max = 1514 };
+	unsigned count, window, len_max, queues;
+	bool outlives, packed, inflight;
+} options = { .window = 1, .len_max = 1514, .queues = 1 };
 
 struct end {
 	const char *socket;
@@ -56,6 +58,7 @@ struct direction {
 	unsigned sent, received, repeated;
 	unsigned under_way;   /* or lost */
 	uint64_t progress_ns; /* when one was last received */
+	uint64_t gap_ns;      /* the longest time in which none came */
 };
 
 static struct end ends[2];
@@ -66,14 +69,20 @@ static bool attach(struct end *e)
 {
 	struct vhost_frontend_config config = {
 		.socket = e->socket,
-		.queue_pairs = 1,
+		.queue_pairs = options.queues,
 		/* Without acknowledgements nobody knows when the back-end is ready. */
-		.protocol_features = BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK),
+		.protocol_features = BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) | BIT(VHOST_USER_PROTOCOL_F_MQ) |
+				     BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD),
 		.features = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_RING_F_EVENT_IDX),
+		.inflight = options.inflight,
 	};
 	char err[256] = "";
 	int error;
 
+	if (options.packed)
+		config.features |= BIT(VIRTIO_F_RING_PACKED);
+	if (options.queues > 1)
+		config.features |= BIT(VIRTIO_NET_F_MQ);
 	e->frontend = vhost_frontend_create(&config, &error, err, sizeof(err));
 	if (!e->frontend)
 		fprintf(stderr, "vhost-pair: %s\n", err);
@@ -130,6 +139,14 @@ static size_t make_frame(uint8_t *frame, const struct direction *d, uint32_t num
 	return len;
 }
 
+static void note_progress(struct direction *d)
+{
+	uint64_t now_ns = clock_ns();
+
+	d->gap_ns = MAX(d->gap_ns, now_ns - d->progress_ns);
+	d->progress_ns = now_ns;
+}
+
 /* What else arrives (a flood, an announcement) is not ours. */
 static int check_frame(struct direction *d, const uint8_t *got, size_t len)
 {
@@ -151,7 +168,7 @@ static int check_frame(struct direction *d, const uint8_t *got, size_t len)
 		d->received++;
 	d->seen[number / 8] |= (uint8_t)(1u << number % 8);
 	d->under_way -= d->under_way > 0;
-	d->progress_ns = clock_ns();
+	note_progress(d);
 	return 0;
 }
 
@@ -171,17 +188,19 @@ static int send_some(struct direction *d)
 	int err = 0;
 
 	while (!told_to_stop && d->sent < options.count && d->under_way < options.window) {
-		err = vhost_frontend_send(d->from->frontend, 0, NULL, frame, make_frame(frame, d, d->sent));
+		err = vhost_frontend_send(d->from->frontend, d->sent % options.queues, NULL, frame,
+					  make_frame(frame, d, d->sent));
 		if (err < 0)
 			break;
 		d->sent++;
 		d->under_way++;
 	}
-	vhost_frontend_flush(d->from->frontend, 0);
+	for (unsigned q = 0; q < options.queues; q++)
+		vhost_frontend_flush(d->from->frontend, q);
 	return err == -EAGAIN ? 0 : err;
 }
 
-static int receive_some(struct direction *d)
+static int receive_from(struct direction *d, unsigned queue)
 {
 	static uint8_t got[FRAME_MAX];
 	struct vnet_hdr hdr;
@@ -189,7 +208,7 @@ static int receive_some(struct direction *d)
 	int err;
 
 	for (;;) {
-		len = vhost_frontend_receive(d->to->frontend, 0, &hdr, got, sizeof(got));
+		len = vhost_frontend_receive(d->to->frontend, queue, &hdr, got, sizeof(got));
 		if (len < 0)
 			return len == -EAGAIN ? 0 : (int)len;
 		if (!is_ours(d, got, len))
@@ -198,6 +217,15 @@ static int receive_some(struct direction *d)
 		if (err < 0)
 			return err;
 	}
+}
+
+static int receive_some(struct direction *d)
+{
+	int err = 0;
+
+	for (unsigned q = 0; q < options.queues && !err; q++)
+		err = receive_from(d, q);
+	return err;
 }
 
 /* A frame that has not come for long makes room for others: a daemon that is killed takes some along. */
@@ -276,8 +304,9 @@ static void print_counts(void)
 	unsigned sent = directions[0].sent + directions[1].sent;
 	unsigned received = directions[0].received + directions[1].received;
 
-	printf("{\"sent\": %u, \"lost\": %u, \"repeated\": %u}\n", sent, sent - received,
-	       directions[0].repeated + directions[1].repeated);
+	printf("{\"sent\": %u, \"lost\": %u, \"repeated\": %u, \"longest_gap_ms\": %.3f}\n", sent, sent - received,
+	       directions[0].repeated + directions[1].repeated,
+	       (double)MAX(directions[0].gap_ns, directions[1].gap_ns) / NSEC_PER_MSEC);
 }
 
 static void on_signal(int number)
@@ -290,17 +319,24 @@ static bool parse_options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "l:w:r")) != -1) {
+	while ((c = getopt(argc, argv, "l:w:q:rpi")) != -1) {
 		if (c == 'l')
 			options.len_max = (unsigned)atoi(optarg);
 		else if (c == 'w')
 			options.window = (unsigned)atoi(optarg);
+		else if (c == 'q')
+			options.queues = (unsigned)atoi(optarg);
 		else if (c == 'r')
 			options.outlives = true;
+		else if (c == 'p')
+			options.packed = true;
+		else if (c == 'i')
+			options.inflight = true;
 		else
 			return false;
 	}
-	if (argc - optind != 3 || options.len_max < FRAME_MIN || options.len_max > FRAME_MAX)
+	if (argc - optind != 3 || options.len_max < FRAME_MIN || options.len_max > FRAME_MAX || options.queues < 1 ||
+	    options.queues > VHOST_FRONTEND_PAIRS_MAX)
 		return false;
 	options.count = (unsigned)strtoul(argv[optind + 2], NULL, 10);
 	return true;
@@ -312,7 +348,8 @@ int main(int argc, char **argv)
 	int err = -ENOTCONN;
 
 	if (!parse_options(argc, argv)) {
-		fprintf(stderr, "usage: vhost-pair [-l LONGEST] [-w UNDER_WAY] [-r] SOCKET_A SOCKET_B COUNT\n");
+		fprintf(stderr, "usage: vhost-pair [-l LONGEST] [-w UNDER_WAY] [-q QUEUES] [-p] [-i] [-r] "
+				"SOCKET_A SOCKET_B COUNT\n");
 		return 2;
 	}
 	signal(SIGTERM, on_signal);

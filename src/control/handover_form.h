@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* handover_form.h - Structures as JSON objects and back, by one table for both directions.
+ *
+ * What is read has to have every key of the table. Others are left alone: they are a newer program's, for readers that can do without. */
+#ifndef RINGWAY_CONTROL_HANDOVER_FORM_H
+#define RINGWAY_CONTROL_HANDOVER_FORM_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct handover_fds;
+struct runtime_error;
+
+enum handover_kind {
+	HANDOVER_NUMBER, /* unsigned, 1, 2, 4 or 8 bytes; or bool */
+	HANDOVER_BOOL,
+	HANDOVER_TEXT,  /* char[size] */
+	HANDOVER_BYTES, /* as hexadecimal digits, all of them */
+	HANDOVER_FD,    /* int; number in the table of descriptors */
+	HANDOVER_OTHER, /* the caller puts it there, and takes it out */
+};
+
+struct handover_field {
+	const char *name;
+	enum handover_kind kind;
+	size_t offset, size;
+};
+
+struct handover_form {
+	const struct handover_field *fields;
+	size_t n_fields;
+};
+
+#define HANDOVER_FIELD(kind, type, member)                                                    \
+	{                                                                                     \
+#member, HANDOVER_##kind, offsetof(type, member), sizeof(((type *)0)->member) \
+	}
+#define HANDOVER_FIELD_OTHER(name)         \
+	{                                  \
+		name, HANDOVER_OTHER, 0, 0 \
+	}
+
+/* New reference; descriptors go to `fds`. */
+json_t *handover_pack(const struct handover_form *form, const void *from, struct handover_fds *fds);
+/* 0 or -EPROTO with `e` filled in; `where` names the object in it. Descriptors stay those of `fds`. */
+int handover_unpack(const struct handover_form *form, const json_t *object, void *to, const struct handover_fds *fds,
+		    const char *where, struct runtime_error *e);
+
+/* For what a form calls OTHER. */
+json_t *handover_hex(const void *bytes, size_t len);
+/* False: not so many digits, or others. */
+bool handover_unhex(const json_t *text, void *bytes, size_t len);
+
+#endif
