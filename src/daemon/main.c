@@ -21,6 +21,7 @@
 #include "base/event_loop.h"
 #include "base/log.h"
 #include "base/lost_memory.h"
+#include "base/pager.h"
 #include "base/run_dir.h"
 #include "control/api.h"
 #include "control/config.h"
@@ -190,6 +191,17 @@ static int enter_sandbox(const struct daemon *d)
 	return sandbox_enter(&r);
 }
 
+/* Not fatal: without it guests can come here by precopy alone. */
+static void start_pagers(void)
+{
+	int err = pager_init(sandbox_enter_pager);
+
+	if (err)
+		log_info("postcopy migration is not offered: userfaultfd(2): %s. It needs Linux 5.11, or the sysctl "
+			 "vm.unprivileged_userfaultfd=1, and a container's filter that allows it",
+			 strerror(-err));
+}
+
 static int start_closers(void)
 {
 	int err = closer_start_threads(sandbox_enter_worker);
@@ -338,6 +350,8 @@ static int run(struct daemon *d)
 	if (!err)
 		err = enter_sandbox(d);
 	if (!err)
+		start_pagers();
+	if (!err)
 		err = start_closers();
 	if (!err)
 		err = start_or_start_again(d);
@@ -351,6 +365,7 @@ static int run(struct daemon *d)
 	}
 	end(d);
 	event_loop_destroy(d->loop);
+	pager_deinit();
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

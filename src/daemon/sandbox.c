@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "daemon/options.h"
@@ -45,19 +46,30 @@ int sandbox_enter(const struct sandbox_request *r)
 	return err;
 }
 
-void sandbox_enter_worker(void)
+static void enter_or_exit(enum sandbox_thread kind, const char *who)
 {
 	int err;
 
 	if (!filters)
 		return;
-	err = sandbox_drop_thread_capabilities();
+	/* A pager's spawner has none left to give up, and its filter does not let it try. */
+	err = kind == SANDBOX_PAGER ? 0 : sandbox_drop_thread_capabilities();
 	if (!err)
-		err = sandbox_load_filter(SANDBOX_WORKER);
+		err = sandbox_load_filter(kind);
 	if (!err)
 		return;
-	log_error("a worker cannot be sandboxed: %s", strerror(-err));
-	exit(EXIT_FAILURE);
+	log_error("%s cannot be sandboxed: %s", who, strerror(-err));
+	_exit(EXIT_FAILURE);
+}
+
+void sandbox_enter_worker(void)
+{
+	enter_or_exit(SANDBOX_WORKER, "a worker");
+}
+
+void sandbox_enter_pager(enum pager_role role)
+{
+	enter_or_exit(role == PAGER_SPAWNER ? SANDBOX_SPAWNER : SANDBOX_PAGER, "a process that waits for pages");
 }
 
 int sandbox_enter_control(void)

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/pager.h"
+
 struct config;
 struct options;
 
@@ -32,6 +34,9 @@ void sandbox_enter_worker(void);
 /* The calling thread keeps the system calls of control. 0 or negative errno (logged). */
 int sandbox_enter_control(void);
 
+/* The calling process, one of base/pager.h: as a worker. */
+void sandbox_enter_pager(enum pager_role role);
+
 /* sandbox_caps.c */
 
 /* Become options->user, who then owns the run directory; keep what the configured ports need. 0 or negative errno (logged). */
@@ -44,7 +49,7 @@ int sandbox_limit_paths(const struct sandbox_request *r);
 
 /* sandbox_seccomp.c */
 
-enum sandbox_thread { SANDBOX_WORKER, SANDBOX_CONTROL };
+enum sandbox_thread { SANDBOX_WORKER, SANDBOX_CONTROL, SANDBOX_SPAWNER, SANDBOX_PAGER };
 /* False: this build or this run cannot have filters, which has been logged. Installs the handler that explains a violation. */
 bool sandbox_prepare_filters(void);
 int sandbox_load_filter(enum sandbox_thread kind);

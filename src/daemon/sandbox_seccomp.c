@@ -13,6 +13,7 @@
 #include <linux/if_tun.h>
 #include <linux/prctl.h>
 #include <linux/sockios.h>
+#include <linux/userfaultfd.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -56,6 +57,8 @@ enum { NUMBERS_MAX = 512 };
 
 static char *names[NUMBERS_MAX]; /* for the handler, which cannot allocate */
 
+static const char *main_thread = "control"; /* for the handler: what this process's first thread is */
+
 static const struct {
 	const char *name;
 	const struct syscall_rule *rules;
@@ -63,6 +66,8 @@ static const struct {
 } filters[] = {
 	[SANDBOX_WORKER] = { "worker", worker_rules, ARRAY_SIZE(worker_rules) },
 	[SANDBOX_CONTROL] = { "control", control_rules, ARRAY_SIZE(control_rules) },
+	[SANDBOX_SPAWNER] = { "spawner", spawner_rules, ARRAY_SIZE(spawner_rules) },
+	[SANDBOX_PAGER] = { "pager", pager_rules, ARRAY_SIZE(pager_rules) },
 };
 
 /* Not a library: the interrupted code may be inside one. log_error() only formats and writes. */
@@ -70,7 +75,7 @@ static void on_sigsys(int signo, siginfo_t *info, void *context)
 {
 	int number = info->si_syscall;
 	const char *name = number >= 0 && number < NUMBERS_MAX && names[number] ? names[number] : "unknown";
-	const char *thread = getpid() == gettid() ? "control" : "worker";
+	const char *thread = getpid() != gettid() ? "worker" : main_thread;
 
 	(void)context;
 	log_error(
@@ -133,6 +138,8 @@ int sandbox_load_filter(enum sandbox_thread kind)
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRAP);
 	int err = ctx ? 0 : -ENOMEM;
 
+	if (kind == SANDBOX_SPAWNER || kind == SANDBOX_PAGER)
+		main_thread = filters[kind].name;
 	for (size_t i = 0; i < filters[kind].n_rules && err == 0; i++)
 		err = add_rule(ctx, &filters[kind].rules[i]);
 	/* A binary tree instead of a list: the data path makes few calls, but makes them often. */
