@@ -14,13 +14,13 @@
 #include "base/barrier.h"
 #include "base/fd_kind.h"
 #include "base/lost_memory.h"
+#include "virtio/arrival.h"
 
 enum { HUGE_PAGE_MAX_SHIFT = 34 }; /* 16 GiB, the largest that any architecture of Linux has */
 
 int guest_mem_init(struct guest_mem *m)
 {
-	m->n = 0;
-	m->lost_fd = -1;
+	*m = (struct guest_mem){ .lost_fd = -1 };
 	m->regions = calloc(GUEST_MEM_REGIONS_MAX, sizeof(*m->regions));
 	return m->regions ? 0 : -ENOMEM;
 }
@@ -41,10 +41,16 @@ void guest_region_unmap(const struct guest_region *r)
 	close(r->fd);
 }
 
+static void drop_region(struct guest_mem *m, struct guest_region *r)
+{
+	arrivals_remove_region(m->arrivals, r);
+	guest_region_unmap(r);
+}
+
 void guest_mem_clear(struct guest_mem *m)
 {
 	for (unsigned i = 0; i < m->n; i++)
-		guest_region_unmap(&m->regions[i]);
+		drop_region(m, &m->regions[i]);
 	m->n = 0;
 }
 
@@ -129,6 +135,7 @@ int guest_region_map(struct guest_region *r, int fd, int lost_fd)
 		return -EFBIG;
 	align = map_alignment(&st);
 	slack = r->file_offset & (align - 1);
+	r->page_size = align;
 	r->map_size = (r->size + slack + align - 1) & ~(align - 1);
 	r->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (r->fd < 0)
@@ -175,9 +182,13 @@ int guest_mem_add_fd(struct guest_mem *m, uint64_t guest_addr, uint64_t user_add
 	err = guest_region_map(&r, fd, m->lost_fd);
 	if (err)
 		return err;
-	if (total_size(m) > GUEST_MEM_SIZE_MAX - size) {
+	if (total_size(m) > GUEST_MEM_SIZE_MAX - size)
+		err = -EFBIG;
+	if (!err && m->arrivals)
+		err = arrivals_add_region(m->arrivals, &r, fd);
+	if (err) {
 		guest_region_unmap(&r);
-		return -EFBIG;
+		return err;
 	}
 	region_insert(m, (unsigned)pos, &r);
 	return 0;
@@ -228,7 +239,7 @@ int guest_mem_remove(struct guest_mem *m, uint64_t guest_addr, uint64_t user_add
 		r->n_more--;
 		return 0;
 	}
-	guest_region_unmap(r);
+	drop_region(m, r);
 	m->n--;
 	memmove(r, r + 1, (size_t)(m->regions + m->n - r) * sizeof(*r));
 	return 0;
@@ -285,7 +296,8 @@ int guest_mem_translate_slow(const struct guest_mem *m, struct guest_mem_cache *
 			return -EFAULT;
 		if (*n == max)
 			return -ENOSPC;
-		*cache = (struct guest_mem_cache){ .start = r->guest_addr, .size = r->size, .host = r->host };
+		if (likely(!m->arrivals))
+			*cache = (struct guest_mem_cache){ .start = r->guest_addr, .size = r->size, .host = r->host };
 		off = addr - r->guest_addr;
 		piece = (uint32_t)MIN(len, r->size - off);
 		iov[(*n)++] = (struct iovec){ r->host + off, piece };

@@ -17,6 +17,9 @@
 
 #include "base/compiler.h"
 
+struct arrivals;
+struct arriving;
+
 enum { GUEST_MEM_REGIONS_MAX = 509 }; /* what VHOST_USER_GET_MAX_MEM_SLOTS may report (vhost-user.rst) */
 
 /* What one guest may have us map: 4 TiB. A process has 128 TiB of addresses (x86-64), and a file without pages costs a front-end
@@ -30,16 +33,20 @@ struct guest_region {
 	uint8_t *host;       /* our mapping of the region's first byte */
 	void *map_base;      /* what to unmap: page-aligned, from file offset 0 or the region's page */
 	size_t map_size;
+	uint64_t page_size; /* of the file: map_base and map_size are multiples */
 	int fd; /* of the file, our own duplicate: for the process that takes over from this one. -1 without map_base */
 	uint64_t file_offset;
-	int lost_handle; /* lost_memory.h; < 0: not registered */
-	unsigned n_more; /* how often it was added again */
+	int lost_handle;           /* lost_memory.h; < 0: not registered */
+	unsigned n_more;           /* how often it was added again */
+	struct arriving *arriving; /* which of its pages are here (arrival.h); NULL: all */
 };
 
 struct guest_mem {
 	int lost_fd; /* eventfd that is told when a region is lost, -1: none; set it before regions are added */
 	unsigned n;
 	struct guest_region *regions; /* sorted by guest_addr, no overlap; capacity GUEST_MEM_REGIONS_MAX */
+	struct arrivals
+	    *arrivals; /* the guest is in postcopy (arrival.h); NULL: it is not. Set it before regions are added */
 };
 
 struct guest_mem_cache {
@@ -83,7 +90,8 @@ bool guest_mem_host_to_guest(const struct guest_mem *m, const void *host, uint64
 /* The region that holds guest address `addr`, or NULL. */
 const struct guest_region *guest_mem_find(const struct guest_mem *m, uint64_t addr);
 
-/* Append the pieces of guest range [addr, addr + len), len > 0, to iov[*n..max). 0, -EFAULT (outside), -ENOSPC (max). */
+/* Append the pieces of guest range [addr, addr + len), len > 0, to iov[*n..max). 0, -EFAULT (outside), -ENOSPC (max). In postcopy the
+ * cache stays empty, so that every translation comes here: the caller asks for itself whether the pages are here. */
 int guest_mem_translate_slow(const struct guest_mem *m, struct guest_mem_cache *cache, uint64_t addr, uint32_t len,
 			     struct iovec *iov, unsigned *n, unsigned max);
 
@@ -100,7 +108,7 @@ static always_inline int guest_mem_translate(const struct guest_mem *m, struct g
 	return guest_mem_translate_slow(m, cache, addr, len, iov, n, max);
 }
 
-/* Copy `len` bytes at guest address `addr` to `dst`, each byte read once. 0 or -EFAULT. Slow: for what is rarely needed. */
+/* Copy `len` bytes, which are here, at guest address `addr` to `dst`, each byte read once. 0 or -EFAULT. Slow: for what is rarely needed. */
 int guest_mem_read(const struct guest_mem *m, struct guest_mem_cache *cache, uint64_t addr, void *dst, uint32_t len);
 
 #endif

@@ -6,9 +6,18 @@
 #include <linux/virtio_config.h>
 #include <stdalign.h>
 
+#include "packet/batch.h"
+#include "virtio/arrival.h"
+#include "virtio/vnet_hdr.h"
+
 enum { TABLE_ENTRY = sizeof(struct vring_desc) };
 static_assert(sizeof(struct vring_packed_desc) == TABLE_ENTRY,
 	      "indirect tables of both kinds have entries of one size");
+
+/* Bytes of a chain, from its start, that may be touched: a longer frame is not looked at, and no frame fills a longer buffer. Who has
+ * chains of gigabytes does not get us to look for each of their pages. */
+enum { TOUCHED_MAX = 128 * 1024 };
+static_assert((int)TOUCHED_MAX >= (int)FRAME_LEN_MAX + (int)VNET_HDR_LEN, "a frame with its header");
 
 static bool has_feature(const struct virtq_config *config, unsigned bit)
 {
@@ -100,6 +109,8 @@ int virtq_walk_add_slow(struct virtq *vq, struct virtq_walk *w, uint64_t addr, u
 	err = guest_mem_translate(vq->mem, &vq->cache, addr, len, w->iov, &w->n, w->max);
 	if (unlikely(err == -EFAULT))
 		return virtq_break(vq, "buffer is outside guest memory", len);
+	if (unlikely(vq->mem->arrivals) && w->len < TOUCHED_MAX)
+		w->missing |= !guest_mem_is_here(vq->mem, addr, MIN(len, TOUCHED_MAX - w->len));
 	w->len += len;
 	return unlikely(err) ? -ENOBUFS : 0;
 }
@@ -110,6 +121,8 @@ int virtq_walk_end(struct virtq *vq, const struct virtq_walk *w, int err, struct
 		return err;
 	if (unlikely(w->len > UINT32_MAX))
 		return virtq_break(vq, "chain is longer than 4 GiB", w->n); /* 2.7.5.2 */
+	if (unlikely(w->missing || err == -EAGAIN))
+		return -EAGAIN;
 	chain->n_iov = err ? 0 : (uint16_t)w->n;
 	chain->len = err ? 0 : (uint32_t)w->len;
 	return err;
@@ -128,6 +141,8 @@ int virtq_table_open(struct virtq *vq, struct virtq_table *t, uint64_t addr, uin
 	err = guest_mem_translate(vq->mem, &vq->cache, addr, len, &piece, &n, 1);
 	if (unlikely(err == -EFAULT))
 		return virtq_break(vq, "indirect table is outside guest memory", len);
+	if (unlikely(!guest_mem_is_here(vq->mem, addr, len)))
+		return -EAGAIN;
 	t->entries = piece.iov_base;
 	t->addr = addr;
 	t->n = len / TABLE_ENTRY;
@@ -145,6 +160,20 @@ noinline_cold const void *virtq_table_fetch(struct virtq *vq, struct virtq_table
 		return NULL;
 	}
 	return t->fetched;
+}
+
+noinline_cold bool virtq_waits_for_memory(struct virtq *vq, enum virtq_dir dir)
+{
+	struct iovec iov[FRAME_IOV_MAX];
+	struct virtq_chain chain;
+	int err;
+
+	if (!vq->mem->arrivals || virtq_available(vq, 1) == 0)
+		return false;
+	err = virtq_pop(vq, dir, iov, ARRAY_SIZE(iov), &chain);
+	if (err == 0 || err == -ENOBUFS)
+		virtq_unpop(vq, chain.n_desc);
+	return err == -EAGAIN;
 }
 
 bool virtq_enable_notify(struct virtq *vq)

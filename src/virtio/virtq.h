@@ -46,12 +46,16 @@ static always_inline unsigned virtq_available(struct virtq *vq, unsigned want)
 }
 
 /* Pop the next chain; the caller knows from virtq_available() that there is one. Fills iov[0..n_iov), at most `max` pieces.
- * 0; -ENOBUFS: more than `max` pieces (chain is popped, n_iov is 0: push it back with length 0); -EPROTO: ring is broken. */
+ * 0; -ENOBUFS: more than `max` pieces (chain is popped, n_iov is 0: push it back with length 0); -EPROTO: ring is broken; -EAGAIN: part
+ * of the chain's memory has still to arrive (arrival.h), and nothing is popped. */
 static always_inline int virtq_pop(struct virtq *vq, enum virtq_dir dir, struct iovec *iov, unsigned max,
 				   struct virtq_chain *chain)
 {
 	return vq->packed ? virtq_packed_pop(vq, dir, iov, max, chain) : virtq_split_pop(vq, dir, iov, max, chain);
 }
+
+/* Is there a chain that cannot be popped because part of its memory has still to arrive? Slow. */
+bool virtq_waits_for_memory(struct virtq *vq, enum virtq_dir dir);
 
 /* Take back the last pops (none of them pushed); `n_desc` is the sum of theirs. */
 static always_inline void virtq_unpop(struct virtq *vq, unsigned n_desc)

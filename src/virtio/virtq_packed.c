@@ -116,7 +116,7 @@ int virtq_packed_pop_chain(struct virtq *vq, enum virtq_dir dir, struct iovec *i
 	if ((flags & (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)) != virtq_pos_avail_bits(pos))
 		return virtq_break(vq, "available descriptor was taken back", flags);
 	err = virtq_walk_end(vq, &w, walk(vq, &w, flags, chain), chain);
-	if (unlikely(err == -EPROTO))
+	if (unlikely(err) && err != -ENOBUFS)
 		return err;
 	if (unlikely(chain->id >= vq->size))
 		return virtq_break(vq, "buffer id is outside the ring", chain->id);

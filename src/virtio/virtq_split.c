@@ -59,8 +59,10 @@ static int walk(struct virtq *vq, struct virtq_walk *w, uint32_t i)
 		flags = le16toh(read_once(&d->flags));
 		if (flags & VRING_DESC_F_INDIRECT) {
 			err = check_indirect(vq, flags, in_table);
-			if (unlikely(err) || unlikely(virtq_table_open(vq, &t, addr, len)))
-				return -EPROTO;
+			if (likely(!err))
+				err = virtq_table_open(vq, &t, addr, len);
+			if (unlikely(err))
+				return err;
 			in_table = true;
 			i = 0;
 			left = t.n;
@@ -82,7 +84,7 @@ int virtq_split_pop_chain(struct virtq *vq, enum virtq_dir dir, uint16_t head, s
 	if (unlikely(vq->error))
 		return -EPROTO;
 	err = virtq_walk_end(vq, &w, walk(vq, &w, head), chain);
-	if (unlikely(err == -EPROTO))
+	if (unlikely(err) && err != -ENOBUFS)
 		return err;
 	chain->id = head;
 	chain->n_desc = 1;

@@ -108,6 +108,7 @@ struct virtq_walk {
 	unsigned n, max;
 	uint64_t len;
 	uint16_t write; /* VRING_DESC_F_WRITE when that is wanted of each descriptor, else 0 */
+	bool missing;   /* some of it is not here yet (arrival.h) */
 };
 
 /* The rest of virtq_walk_add(): a buffer that crosses regions, lies in another one, has no byte or may not be there. */
@@ -140,7 +141,7 @@ struct virtq_table {
 	uint64_t fetched[2]; /* the entry that was fetched last */
 };
 
-/* Find the table that an indirect descriptor names. 0 or -EPROTO. */
+/* Find the table that an indirect descriptor names. 0, -EAGAIN (it is not here yet) or -EPROTO. */
 int virtq_table_open(struct virtq *vq, struct virtq_table *t, uint64_t addr, uint32_t len);
 /* Copy 16-byte entry `i` < t->n of a table that is not in one piece. NULL: ring is broken now. */
 const void *virtq_table_fetch(struct virtq *vq, struct virtq_table *t, uint32_t i);
