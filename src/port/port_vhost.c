@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/account.h"
+#include "base/barrier.h"
 #include "base/event_loop.h"
 #include "base/log.h"
 #include "port/port_vhost_priv.h"
@@ -185,6 +186,17 @@ static bool rx_wanted(struct port *port, unsigned queue)
 	return gate_wanted(&port_vhost_rx_ring(port_vhost_of(port), queue)->gate);
 }
 
+/* Frames are there, but not the memory of the next one. Control wakes the lane when more has arrived. */
+static bool waits_for_memory(struct vhost_ring *r)
+{
+	if (!r->vq.mem->arrivals)
+		return false;
+	write_once(&r->starved, true);
+	/* The mark before the look; control has the pages here before it looks for the mark. */
+	full_barrier();
+	return virtq_waits_for_memory(&r->vq, VIRTQ_READABLE);
+}
+
 static bool rx_arm(struct port *port, unsigned queue)
 {
 	struct vhost_ring *r = port_vhost_rx_ring(port_vhost_of(port), queue);
@@ -193,7 +205,7 @@ static bool rx_arm(struct port *port, unsigned queue)
 	if (!gate_try_enter(&r->gate))
 		return false;
 	if (vhost_ring_is_usable(r)) /* else its start will be told through lane_changed */
-		armed = r->kick_fd >= 0 && !virtq_enable_notify(&r->vq);
+		armed = r->kick_fd >= 0 && (!virtq_enable_notify(&r->vq) || waits_for_memory(r));
 	gate_leave(&r->gate);
 	return armed;
 }
@@ -231,7 +243,10 @@ static void status(const struct port *port, char *buf, size_t size)
 	const char *error = vhost_backend_error(p->backend);
 
 	if (port->link_up)
-		snprintf(buf, size, "up, %u of %u queues", port->n_tx_active, port->n_queues);
+		snprintf(buf, size, "up, %u of %u queues%s", port->n_tx_active, port->n_queues,
+			 vhost_backend_is_in_postcopy(p->backend) ? ", memory arrives (postcopy)" : "");
+	else if (vhost_backend_is_in_postcopy(p->backend))
+		snprintf(buf, size, "connected, rings wait for their memory (postcopy)");
 	else if (vhost_backend_is_connected(p->backend))
 		snprintf(buf, size, "connected, driver not started");
 	else if (*error)

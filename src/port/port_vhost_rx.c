@@ -126,8 +126,9 @@ static void fill_batch(struct port_vhost *p, struct vhost_ring *r, struct batch 
 		struct virtq_chain chain;
 		int err = virtq_pop(&r->vq, VIRTQ_READABLE, iov, FRAME_IOV_MAX, &chain);
 
-		if (unlikely(err == -EPROTO)) {
-			port_vhost_ring_broken(p, r);
+		if (unlikely(err) && err != -ENOBUFS) {
+			if (err == -EPROTO) /* else its memory is still to come */
+				port_vhost_ring_broken(p, r);
 			break;
 		}
 		frame_from_chain(f, iov, &chain);

@@ -60,6 +60,8 @@ static enum taken room_take(struct port_vhost *p, struct virtq *vq, uint32_t nee
 		err = virtq_pop(vq, VIRTQ_WRITABLE, &room->iov[room->n_iov], FRAME_IOV_MAX - room->n_iov, chain);
 		if (unlikely(err == -EPROTO))
 			return BROKEN;
+		if (unlikely(err == -EAGAIN)) /* it may be here next time, as a buffer may */
+			goto give_back;
 		room->n_chains++;
 		why = TOO_SMALL;
 		if (unlikely(err))
@@ -122,7 +124,7 @@ static bool put_in_one(struct port_vhost *p, struct virtq *vq, const struct fram
 	if (unlikely(virtq_available(vq, 1) == 0))
 		return false;
 	err = virtq_pop(vq, VIRTQ_WRITABLE, iov, 2, &chain);
-	if (unlikely(err == -EPROTO))
+	if (unlikely(err) && err != -ENOBUFS)
 		return false;
 	if (unlikely(err || chain.n_iov != 1 || chain.len < need)) {
 		virtq_unpop(vq, chain.n_desc);

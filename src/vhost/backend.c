@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/closer.h"
 #include "base/event_loop.h"
+#include "base/pager.h"
 #include "vhost/backend_internal.h"
 #include "vhost/backend_state.h"
 #include "vhost/eventfd.h"
@@ -92,6 +93,8 @@ uint64_t vhost_backend_offered_protocol_features(const struct vhost_backend *b)
 
 	if (b->config.mtu > 0)
 		f |= 1ull << VHOST_USER_PROTOCOL_F_MTU;
+	if (pager_is_available())
+		f |= 1ull << VHOST_USER_PROTOCOL_F_PAGEFAULT;
 	if (b->ops->announce)
 		f |= 1ull << VHOST_USER_PROTOCOL_F_RARP;
 	return f;
@@ -111,6 +114,7 @@ static void forget_session(struct vhost_backend *b)
 	for (unsigned i = 0; i < b->n_rings; i++)
 		vhost_ring_forget(b, &b->rings[i]);
 	guest_mem_clear(&b->mem);
+	vhost_postcopy_forget(b);
 	dirty_log_deinit(&b->log);
 	vhost_inflight_forget(b);
 	b->features = 0;

@@ -44,6 +44,8 @@ struct vhost_ring {
 	int err_fd;
 	/* Set by the worker inside the gate when virtq_error() is set; control closes the connection (vhost_backend_check_rings()). */
 	bool broken;
+	/* Set by the worker that lets the ring rest because its next chain's memory is still to come; control wakes it then. */
+	bool starved;
 	/* Control only: what the front-end said so far. */
 	uint16_t num;
 	uint16_t base;
@@ -102,6 +104,8 @@ uint64_t vhost_backend_features(const struct vhost_backend *b);
 bool vhost_backend_is_connected(const struct vhost_backend *b);
 /* MTU the front-end announced with VHOST_USER_NET_SET_MTU, 0: none. */
 uint16_t vhost_backend_mtu(const struct vhost_backend *b);
+/* Is memory of the guest still to come (POSTCOPY_LISTEN to POSTCOPY_END)? */
+bool vhost_backend_is_in_postcopy(const struct vhost_backend *b);
 /* Why the last connection ended, what was refused in this one, or why there is none; "" when there is nothing to tell. Stays
  * until a ring runs again, so that a front-end that comes back and fails at once does not hide it. */
 const char *vhost_backend_error(const struct vhost_backend *b);

@@ -7,6 +7,7 @@
  *   backend_config.c    handlers: the configuration space
  *   backend_memory.c    handlers: the guest's memory
  *   backend_log.c       handlers: the log of pages written, for migration
+ *   backend_postcopy.c  handlers: memory that comes late, after migration
  *   backend_rings.c     handlers: rings; and the ring states
  *   backend_inflight.c  handlers: the area in which the front-end keeps what is in flight
  *   backend_transfer.c  handlers: the state of the device, for migration
@@ -40,6 +41,15 @@ struct vhost_inflight {
 
 enum { VHOST_FDS_PER_RING = 3 }; /* call, kick, err */
 
+/* This connection's, from POSTCOPY_ADVISE to POSTCOPY_END. */
+struct vhost_postcopy {
+	struct arrivals *arrivals; /* mem has them, too, from POSTCOPY_LISTEN on */
+	struct watch *watch;
+	struct timer *timer;
+	unsigned n_advised;
+	bool ack_due; /* memory has changed, and the front-end is to say that it knows where it is */
+};
+
 struct vhost_backend {
 	struct event_loop *loop;
 	struct vhost_backend_config config;
@@ -68,6 +78,7 @@ struct vhost_backend {
 	struct guest_mem mem;
 	struct dirty_log log;
 	struct vhost_inflight inflight;
+	struct vhost_postcopy postcopy;
 
 	/* To be told, or closed, when nothing is parked any more. */
 	uint32_t changed_rings; /* bit per ring */
@@ -76,8 +87,9 @@ struct vhost_backend {
 	int lost_fds[VHOST_FDS_PER_RING * VHOST_RINGS_MAX];
 	unsigned n_lost_fds;
 
-	/* Of the message being handled. */
-	uint32_t reply_size;      /* payload, 0: REPLY_ACK alone; a handler may change it */
+	/* Of the message being handled. A handler may change it. */
+	bool has_reply;           /* of its own, and no acknowledgement */
+	uint32_t reply_size;      /* payload */
 	int reply_fd;             /* -1: none; closed when it was sent */
 	const char *message_name; /* of the message being handled, for reasons; NULL: none */
 	char error[256];
@@ -119,6 +131,9 @@ int vhost_backend_resume(struct vhost_backend *b, char *err, size_t err_size);
 /* Act on the message that b->socket holds. An error ends the connection. */
 int vhost_backend_dispatch(struct vhost_backend *b);
 
+/* backend_memory.c. All rings are parked, and look for their areas anew. */
+void vhost_backend_remap_rings(struct vhost_backend *b);
+
 /* backend_rings.c. The ring is parked. */
 
 void vhost_ring_init(struct vhost_ring *r);
@@ -143,6 +158,17 @@ void vhost_ring_mark_changed(struct vhost_backend *b, const struct vhost_ring *r
 /* Log what the ring writes, or not, after its state or what was negotiated has changed; and the same for all rings. */
 void vhost_ring_set_log(struct vhost_backend *b, struct vhost_ring *r);
 void vhost_backend_set_logs(struct vhost_backend *b);
+
+/* backend_postcopy.c */
+
+/* Regions are gone already. */
+void vhost_postcopy_forget(struct vhost_backend *b);
+/* Of a message about memory: before it is acted on, and after; the answer says where the regions are. */
+void vhost_postcopy_before_change(struct vhost_backend *b);
+void vhost_postcopy_answer(struct vhost_backend *b, struct vhost_user_region *regions, unsigned n);
+/* The message that b->socket holds is the acknowledgement of that answer. */
+bool vhost_postcopy_is_ack(const struct vhost_backend *b);
+int vhost_postcopy_take_ack(struct vhost_backend *b);
 
 /* backend_journal.c. Ring parked. */
 
@@ -193,6 +219,9 @@ VHOST_HANDLER(vhost_handle_set_device_state_fd);
 VHOST_HANDLER(vhost_handle_check_device_state);
 VHOST_HANDLER(vhost_handle_get_config);
 VHOST_HANDLER(vhost_handle_set_config);
+VHOST_HANDLER(vhost_handle_postcopy_advise);
+VHOST_HANDLER(vhost_handle_postcopy_listen);
+VHOST_HANDLER(vhost_handle_postcopy_end);
 VHOST_HANDLER(vhost_handle_get_max_mem_slots);
 VHOST_HANDLER(vhost_handle_add_mem_reg);
 VHOST_HANDLER(vhost_handle_rem_mem_reg);

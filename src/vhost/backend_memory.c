@@ -8,8 +8,9 @@
 #include <string.h>
 
 #include "vhost/backend_internal.h"
+#include "virtio/arrival.h"
 
-static void remap_rings(struct vhost_backend *b)
+void vhost_backend_remap_rings(struct vhost_backend *b)
 {
 	b->features_changed = true;
 	for (unsigned i = 0; i < b->n_rings; i++)
@@ -49,6 +50,8 @@ static int add_region(struct vhost_backend *b, const struct vhost_user_region *r
 	err = guest_mem_add_fd(&b->mem, reg->guest_addr, reg->user_addr, reg->size, b->socket.fds[fd_idx],
 			       reg->mmap_offset);
 
+	if (b->mem.arrivals)
+		arrivals_allow(b->mem.arrivals, false);
 	if (err == 0)
 		return 0;
 	return vhost_backend_reason(b, err, "region at %#" PRIx64 " with %" PRIu64 " bytes: %s", reg->guest_addr,
@@ -57,7 +60,7 @@ static int add_region(struct vhost_backend *b, const struct vhost_user_region *r
 
 VHOST_HANDLER(vhost_handle_set_mem_table)
 {
-	const struct vhost_user_mem_table *t = &p->mem_table;
+	struct vhost_user_mem_table *t = &p->mem_table;
 	size_t n_sent =
 	    (b->socket.msg.header.size - offsetof(struct vhost_user_mem_table, regions)) / sizeof(t->regions[0]);
 	int err = 0;
@@ -69,12 +72,14 @@ VHOST_HANDLER(vhost_handle_set_mem_table)
 	if (t->n_regions == 0)
 		return vhost_backend_reason(b, -EINVAL,
 					    "no memory is shared (QEMU: -object memory-backend-memfd,share=on)");
+	vhost_postcopy_before_change(b);
 	guest_mem_clear(&b->mem);
 	for (unsigned i = 0; i < t->n_regions && err == 0; i++)
 		err = add_region(b, &t->regions[i], i);
 	if (err < 0)
 		guest_mem_clear(&b->mem);
-	remap_rings(b);
+	vhost_backend_remap_rings(b);
+	vhost_postcopy_answer(b, t->regions, t->n_regions);
 	return err;
 }
 
@@ -87,16 +92,19 @@ VHOST_HANDLER(vhost_handle_get_max_mem_slots)
 
 VHOST_HANDLER(vhost_handle_add_mem_reg)
 {
-	const struct vhost_user_region *reg = &p->mem_reg.region;
+	struct vhost_user_region *reg = &p->mem_reg.region;
 	int err;
 
 	(void)r;
+	vhost_postcopy_before_change(b);
 	/* QEMU 7.2 says this, and REM_MEM_REG, once for every queue pair. */
-	if (guest_mem_add_again(&b->mem, reg->guest_addr, reg->user_addr, reg->size) == 0)
-		return 0;
-	err = add_region(b, reg, 0);
-	if (err == 0)
-		remap_rings(b);
+	err = guest_mem_add_again(&b->mem, reg->guest_addr, reg->user_addr, reg->size);
+	if (err < 0) {
+		err = add_region(b, reg, 0);
+		if (err == 0)
+			vhost_backend_remap_rings(b);
+	}
+	vhost_postcopy_answer(b, reg, 1);
 	return err;
 }
 
@@ -105,9 +113,10 @@ VHOST_HANDLER(vhost_handle_rem_mem_reg)
 	const struct vhost_user_region *reg = &p->mem_reg.region;
 
 	(void)r;
+	b->postcopy.ack_due = b->mem.arrivals;
 	if (guest_mem_remove(&b->mem, reg->guest_addr, reg->user_addr, reg->size) < 0)
 		return vhost_backend_reason(b, -ENOENT, "no region at %#" PRIx64 " with %" PRIu64 " bytes",
 					    reg->guest_addr, reg->size);
-	remap_rings(b);
+	vhost_backend_remap_rings(b);
 	return 0;
 }

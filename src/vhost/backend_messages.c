@@ -125,6 +125,11 @@ static const struct message messages[VHOST_USER_REQUEST_MAX + 1] = {
 	[VHOST_USER_GET_VRING_BASE_SKIP_DRAIN] = { "GET_VRING_BASE_SKIP_DRAIN", vhost_handle_get_vring_base, STATE,
 						   .reply_size = STATE, .needs = NEEDS(GET_VRING_BASE_SKIP_DRAIN),
 						   .ring = RING_U32, .parks = PARKS_RING },
+	[VHOST_USER_POSTCOPY_ADVISE] = { "POSTCOPY_ADVISE", vhost_handle_postcopy_advise, .needs = NEEDS(PAGEFAULT) },
+	[VHOST_USER_POSTCOPY_LISTEN] = { "POSTCOPY_LISTEN", vhost_handle_postcopy_listen, .needs = NEEDS(PAGEFAULT),
+					 .parks = PARKS_ALL },
+	[VHOST_USER_POSTCOPY_END] = { "POSTCOPY_END", vhost_handle_postcopy_end, .reply_size = U64,
+				      .needs = NEEDS(PAGEFAULT), .parks = PARKS_ALL },
 	[VHOST_USER_SET_STATUS] = { "SET_STATUS", vhost_handle_set_status, U64, .needs = NEEDS(STATUS) },
 	[VHOST_USER_GET_STATUS] = { "GET_STATUS", vhost_handle_get_status, .reply_size = U64, .needs = NEEDS(STATUS) },
 };
@@ -254,9 +259,9 @@ static int act(struct vhost_backend *b, const struct message *m)
 		err = check_state(b, m, r);
 	if (err == 0)
 		err = handle(b, m, r);
-	if (err == 0 && m->reply_size > 0)
+	if (err == 0 && b->has_reply)
 		return reply(b);
-	if (err == -EPROTO || m->reply_size > 0)
+	if (err == -EPROTO || b->has_reply)
 		return err;
 	if ((b->socket.msg.header.flags & VHOST_USER_NEED_REPLY) &&
 	    (b->protocol_features & (1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK)))
@@ -269,9 +274,12 @@ int vhost_backend_dispatch(struct vhost_backend *b)
 	uint32_t request = b->socket.msg.header.request;
 	int err;
 
+	if (vhost_postcopy_is_ack(b))
+		return vhost_postcopy_take_ack(b);
 	if (request > VHOST_USER_REQUEST_MAX || !messages[request].handler)
 		return vhost_backend_reason(b, -EPROTO, "message %" PRIu32 " is not known", request);
 	b->message_name = messages[request].name;
+	b->has_reply = messages[request].reply_size > 0;
 	b->reply_size =
 	    messages[request].reply_size == AS_LONG ? b->socket.msg.header.size : messages[request].reply_size;
 	b->reply_fd = -1;

@@ -11,6 +11,7 @@
 
 #include "vhost/backend_internal.h"
 #include "vhost/eventfd.h"
+#include "virtio/arrival.h"
 
 /* The descriptor is closed when ring_changed() has been called. */
 static void lose_fd(struct vhost_backend *b, int *fd)
@@ -112,7 +113,7 @@ static void packed_areas(const struct vhost_ring *r, struct virtq_config *c, str
 	areas[2] = (struct area){ "device event suppression", r->used_user_addr, 4, 4, &c->used };
 }
 
-/* On failure *fault is the area. */
+/* On failure *fault is the area. -EAGAIN: all are in memory, but some of it has still to come, and was asked for. */
 static int find_areas(const struct vhost_backend *b, const struct vhost_ring *r, struct virtq_config *c,
 		      struct area *fault)
 {
@@ -127,6 +128,9 @@ static int find_areas(const struct vhost_backend *b, const struct vhost_ring *r,
 		*fault = areas[i];
 		err = find_area(b, &areas[i]);
 	}
+	for (unsigned i = 0; i < N_AREAS && (err == 0 || err == -EAGAIN); i++)
+		if (!guest_mem_area_is_here(&b->mem, *areas[i].host, areas[i].size))
+			err = -EAGAIN;
 	return err;
 }
 
@@ -140,7 +144,7 @@ static int map(struct vhost_backend *b, struct vhost_ring *r)
 		return 0;
 	err = find_areas(b, r, &c, &fault);
 	if (err < 0)
-		return err;
+		return err == -EAGAIN ? 0 : err;
 	err = vhost_ring_find_place(b, r, &c);
 	if (err < 0)
 		return err;
@@ -173,6 +177,8 @@ static int check_areas(struct vhost_backend *b, const struct vhost_ring *r)
 	struct area a;
 	int err = find_areas(b, r, &c, &a);
 
+	if (err == -EAGAIN)
+		return 0;
 	if (err == -EFAULT)
 		return vhost_backend_reason(b, err,
 					    "%s at %#" PRIx64 " with %" PRIu64 " bytes is not in the guest's memory",

@@ -102,6 +102,8 @@ int vhost_backend_save(const struct vhost_backend *b, struct vhost_backend_state
 		.n_rings = (uint16_t)b->n_rings,
 	};
 	memcpy(s->error, b->error, sizeof(s->error));
+	if (b->postcopy.arrivals)
+		return -EBUSY;
 	if (b->connected)
 		save_message(&b->socket, s);
 	if (dirty_log_exists(&b->log))

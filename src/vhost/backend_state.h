@@ -77,7 +77,7 @@ struct vhost_backend_places {
 	struct vhost_ring_place rings[VHOST_RINGS_MAX];
 };
 
-/* Control thread, as all of these. 0 or -ENOMEM. */
+/* Control thread, as all of these. 0, -ENOMEM, or -EBUSY: a guest is in postcopy, whose pages a process of ours waits for. */
 int vhost_backend_save(const struct vhost_backend *b, struct vhost_backend_state *s);
 void vhost_backend_state_deinit(struct vhost_backend_state *s);
 /* Workers stand still. */
