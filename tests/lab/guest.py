@@ -37,6 +37,7 @@ class Nic:
     mac: str
     options: str = ""
     queues: int = 1
+    reconnect: bool = True  # connect again when the daemon has gone; without it the link is down for good
 
     def qemu_args(self, i):
         device = f"virtio-net-pci,netdev=net{i},mac={self.mac}"
@@ -47,7 +48,7 @@ class Nic:
         if self.options:
             device += "," + self.options
         return [
-            "-chardev", f"socket,id=char{i},path={self.socket},reconnect=1",
+            "-chardev", f"socket,id=char{i},path={self.socket}" + (",reconnect=1" if self.reconnect else ""),
             "-netdev", f"vhost-user,id=net{i},chardev=char{i},queues={self.queues}",
             "-device", device,
         ]
