@@ -7,12 +7,15 @@
  * replacement comes to nothing, at its last step, and the back-end that was there goes on. The front-end is told to use a connection
  * once: one that was lost would be lost for good. */
 #include <errno.h>
+#include <linux/vhost.h>
+#include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "echo_device.h"
@@ -129,9 +132,8 @@ static void turn_back_end(void *arg)
 	rig_run(arg);
 }
 
-static void hand_over_again_and_again(struct rig *rig, struct vhost_frontend_config config)
+static struct vhost_frontend *attach(struct rig *rig, struct vhost_frontend_config config)
 {
-	struct counts c[PAIRS] = { 0 };
 	struct vhost_frontend *f;
 
 	rig->config.resume = NULL;
@@ -145,6 +147,14 @@ static void hand_over_again_and_again(struct rig *rig, struct vhost_frontend_con
 	if (!f)
 		fail_msg("%s", rig->err);
 	echo = (struct echo_device){ .b = rig->b, .n_pairs = PAIRS };
+	return f;
+}
+
+static void hand_over_again_and_again(struct rig *rig, struct vhost_frontend_config config)
+{
+	struct vhost_frontend *f = attach(rig, config);
+	struct counts c[PAIRS] = { 0 };
+
 	for (unsigned i = 0; i < HANDOVERS; i++) {
 		exchange(f, c);
 		if (below(3) > 0)
@@ -201,6 +211,56 @@ static void test_inflight(void **state)
 		    rig, (struct vhost_frontend_config){ .features = ~0ull, .ring_size = 32, .inflight = true });
 		rig->config.features |= BIT(VIRTIO_F_RING_PACKED);
 	}
+}
+
+static int log_used_ring(struct vhost_frontend *f, unsigned ring)
+{
+	const struct virtq_driver *d = vhost_frontend_driver(f, ring);
+	struct vhost_vring_addr addr = {
+		.index = ring,
+		.flags = 1u << VHOST_VRING_F_LOG,
+		.desc_user_addr = (uintptr_t)d->desc,
+		.avail_user_addr = (uintptr_t)d->avail,
+		.used_user_addr = (uintptr_t)d->used,
+		.log_guest_addr = 0,
+	};
+
+	return vhost_frontend_request(f, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0, NULL, 0);
+}
+
+/* In the middle of a migration: the next one marks the pages that it writes. */
+static void test_dirty_log(void **state)
+{
+	struct vhost_user_log log = { .mmap_size = 4096 };
+	struct rig *rig = *state;
+	struct vhost_frontend *f = attach(rig, (struct vhost_frontend_config){ .features = ~0ull });
+	uint64_t features = vhost_frontend_features(f) | BIT(VHOST_USER_F_PROTOCOL_FEATURES) | BIT(VHOST_F_LOG_ALL);
+	int fd = memfd_create("log", MFD_CLOEXEC);
+	struct counts c = { 0 };
+	uint64_t answer;
+	uint8_t *map;
+
+	assert_int_equal(ftruncate(fd, (off_t)log.mmap_size), 0);
+	map = mmap(NULL, log.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(map, MAP_FAILED);
+	assert_int_equal(
+	    vhost_frontend_request(f, VHOST_USER_SET_LOG_BASE, &log, sizeof(log), &fd, 1, &answer, sizeof(answer)), 0);
+	assert_int_equal(
+	    vhost_frontend_request(f, VHOST_USER_SET_FEATURES, &features, sizeof(features), NULL, 0, NULL, 0), 0);
+	for (unsigned ring = 0; ring < 2; ring++)
+		assert_int_equal(log_used_ring(f, ring), 0);
+	hand_over(rig);
+	map[0] = 0;
+	while (c.sent == 0)
+		send_some(f, 0, &c);
+	echo_device_run(&echo);
+	receive_some(f, 0, &c);
+	assert_int_equal(c.received, c.sent);
+	assert_int_equal(map[0], 1);
+	munmap(map, log.mmap_size);
+	close(fd);
+	vhost_frontend_destroy(f);
+	destroy(rig);
 }
 
 /* A message has come in part, with its descriptor. */
@@ -299,6 +359,7 @@ int main(void)
 		T(test_packed),
 		T(test_packed_in_order),
 		T(test_inflight),
+		T(test_dirty_log),
 		T(test_half_a_message),
 		T(test_nobody_is_connected),
 		T(test_what_cannot_be),
