@@ -14,6 +14,11 @@ check:
 	@tools/deps check
 	@tools/check
 
+# The long variants: every kind of ring, 50 kills, 20 migrations.
+check-full:
+	@tools/deps check
+	@RINGWAY_FULL=1 tools/check
+
 demo:
 	@tools/deps demo
 	@$(MAKE) --no-print-directory all
@@ -43,4 +48,4 @@ install: all
 clean:
 	rm -rf $(B)
 
-.PHONY: all check demo fuzz bench bench-quick format install clean
+.PHONY: all check check-full demo fuzz bench bench-quick format install clean
