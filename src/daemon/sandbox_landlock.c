@@ -122,7 +122,8 @@ static int allow_reading(const struct rules *rules, const char *dir)
 
 static int allow_all(const struct rules *rules, const struct sandbox_request *r)
 {
-	static const char *const readable[] = { "/proc/self", "/etc/passwd", "/etc/group", "/sys/devices/system/cpu" };
+	static const char *const readable[] = { "/proc/self", "/etc/passwd", "/etc/group", "/sys/devices/system/cpu",
+						"/sys/devices/system/node" };
 	static const char *const devices[] = { "/dev/net/tun", "/dev/userfaultfd", "/dev/null" };
 	int err = allow_directory(rules, r->run_dir);
 

@@ -87,6 +87,9 @@ struct port_ops {
 	void (*status)(const struct port *port, char *buf, size_t size);
 	/* OFFLOAD_CAP_*: what the receiver behind this port takes undone at this moment. */
 	uint32_t (*caps)(const struct port *port);
+	/* At most `max` addresses in the memory that the queue's frames are in, to ask the kernel for their NUMA node. NULL: frames come out
+	 * of the kernel. */
+	unsigned (*sample_memory)(struct port *port, unsigned queue, void **at, unsigned max);
 };
 
 struct port {

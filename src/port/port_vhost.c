@@ -260,6 +260,17 @@ static uint32_t caps(const struct port *port)
 	return container_of(port, const struct port_vhost, port)->caps;
 }
 
+/* The ring itself is what was touched for certain. */
+static unsigned sample_memory(struct port *port, unsigned queue, void **at, unsigned max)
+{
+	const struct vhost_ring *r = port_vhost_rx_ring(port_vhost_of(port), queue);
+
+	if (!vhost_ring_is_usable(r) || max == 0)
+		return 0;
+	at[0] = r->vq.desc;
+	return 1 + guest_mem_sample(r->vq.mem, at + 1, max - 1);
+}
+
 static const struct port_ops port_vhost_ops = {
 	.type = "vhost-user",
 	.rx = port_vhost_rx,
@@ -271,6 +282,7 @@ static const struct port_ops port_vhost_ops = {
 	.destroy = destroy,
 	.status = status,
 	.caps = caps,
+	.sample_memory = sample_memory,
 };
 
 static int start_backend(struct port_vhost *p, struct event_loop *loop, const struct port_vhost_config *config,

@@ -326,3 +326,19 @@ int guest_mem_read(const struct guest_mem *m, struct guest_mem_cache *cache, uin
 	}
 	return 0;
 }
+
+unsigned guest_mem_sample(const struct guest_mem *m, void **at, unsigned max)
+{
+	uint64_t total = 0, step, next = 0, before = 0;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->n; i++)
+		total += m->regions[i].size / 2; /* the sum of all sizes may not fit */
+	step = total / (max ? max : 1) * 2;
+	for (unsigned i = 0; i < m->n && step; i++) {
+		for (; n < max && next - before < m->regions[i].size; next += step)
+			at[n++] = m->regions[i].host + (next - before);
+		before += m->regions[i].size;
+	}
+	return n;
+}

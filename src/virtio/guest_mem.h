@@ -87,6 +87,9 @@ void *guest_mem_user_to_host(const struct guest_mem *m, uint64_t user_addr, uint
 /* The guest address of a byte that a translation gave, into *addr. False: it is in no region. Slow. */
 bool guest_mem_host_to_guest(const struct guest_mem *m, const void *host, uint64_t *addr);
 
+/* At most `max` of our addresses, spread evenly over all regions. How many. */
+unsigned guest_mem_sample(const struct guest_mem *m, void **at, unsigned max);
+
 /* The region that holds guest address `addr`, or NULL. */
 const struct guest_region *guest_mem_find(const struct guest_mem *m, uint64_t addr);
 

@@ -7,6 +7,7 @@
 #include "base/barrier.h"
 #include "base/counter.h"
 #include "base/cycles.h"
+#include "base/numa.h"
 #include "good_pair.h"
 #include "worker/lane.h"
 
@@ -291,13 +292,36 @@ static void test_busy_queues_part(void **state)
 	rig_stop(&rig);
 }
 
+/* Where a guest's memory is can be asked as long as there is one. */
+static void test_node_of_memory(void **state)
+{
+	struct vhost_frontend *f;
+	void *at[NUMA_PAGES_MAX];
+	struct port *port;
+	unsigned n;
+
+	(void)state;
+	rig_start(&rig, 1, POLL_ADAPTIVE, 50);
+	port = rig_add_port(&rig, "p", 1);
+	assert_int_equal(port->ops->sample_memory(port, 0, at, NUMA_PAGES_MAX), 0);
+	f = rig_attach(&rig, "p", (struct vhost_frontend_config){ .features = rig_all_features() });
+	rig_say_hello(&rig, f, "p", 1);
+	n = port->ops->sample_memory(port, 0, at, NUMA_PAGES_MAX);
+	assert_int_equal(n, NUMA_PAGES_MAX);
+	assert_in_range(numa_node_of_pages(at, n), 0, 1023);
+	vhost_frontend_destroy(f);
+	rig_wait_active(&rig, "p", 0);
+	assert_int_equal(port->ops->sample_memory(port, 0, at, NUMA_PAGES_MAX), 0);
+	rig_stop(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_traffic_adaptive), cmocka_unit_test(test_traffic_always),
 		cmocka_unit_test(test_traffic_never),    cmocka_unit_test(test_full_receiver),
 		cmocka_unit_test(test_sleeping_queue),   cmocka_unit_test(test_idle_queues_are_spread),
-		cmocka_unit_test(test_busy_queues_part),
+		cmocka_unit_test(test_busy_queues_part), cmocka_unit_test(test_node_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -196,6 +196,32 @@ static void test_read_across_regions(void **state)
 }
 
 /* A file whose region begins in the middle of a page. */
+static void test_sample(void **state)
+{
+	struct guest_mem m;
+	void *at[16];
+
+	(void)state;
+	assert_int_equal(guest_mem_init(&m), 0);
+	assert_int_equal(guest_mem_sample(&m, at, 16), 0);
+	assert_int_equal(guest_mem_add_host(&m, 0x10000, 0, 0x1000, memory[0]), 0);
+	assert_int_equal(guest_mem_add_host(&m, 0x90000, 0x10000, 0x3000, memory[0] + 0x1000), 0);
+	assert_int_equal(guest_mem_sample(&m, at, 0), 0);
+	assert_int_equal(guest_mem_sample(&m, at, 8), 8);
+	for (unsigned i = 0; i < 8; i++) /* the two lie side by side here */
+		assert_ptr_equal(at[i], memory[0] + i * 0x800);
+	assert_int_equal(guest_mem_sample(&m, at, 1), 1);
+	assert_ptr_equal(at[0], memory[0]);
+	guest_mem_deinit(&m);
+
+	assert_int_equal(guest_mem_init(&m), 0); /* as large as can be */
+	assert_int_equal(guest_mem_add_host(&m, 0, 0, TOP / 2 + 1, memory[0]), 0);
+	assert_int_equal(guest_mem_add_host(&m, TOP / 2 + 1, 0, TOP / 2, memory[0]), 0);
+	assert_int_equal(guest_mem_sample(&m, at, 2), 2);
+	assert_ptr_equal(at[0], memory[0]);
+	guest_mem_deinit(&m);
+}
+
 static void test_file(void **state)
 {
 	int fd = memfd_create("guest", MFD_CLOEXEC);
@@ -268,6 +294,7 @@ int main(void)
 		cmocka_unit_test(test_no_room_for_pieces),
 		cmocka_unit_test(test_front_end_addresses),
 		cmocka_unit_test(test_read_across_regions),
+		cmocka_unit_test(test_sample),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_file_that_cannot_be_shared),
 		cmocka_unit_test(test_more_than_one_guest_may_have),
