@@ -13,7 +13,7 @@ static json_t *option_value(const struct config_key *k, const char *text)
 {
 	bool is_number = *text && strspn(text, "0123456789") == strlen(text) && strlen(text) < 18;
 
-	if ((k->kind == KEY_NUMBER || k->kind == KEY_AUTO) && is_number)
+	if (k->kind == KEY_NUMBER && is_number)
 		return json_integer(strtoll(text, NULL, 10));
 	return json_string(text);
 }

@@ -126,15 +126,25 @@ static void print_assigned(struct table *t, const json_t *worker)
 	}
 }
 
+static void print_place(struct table *t, const json_t *worker, const char *key)
+{
+	if (json_object_get(worker, key))
+		table_cell(t, "%lld", (long long)cli_number(worker, key));
+	else
+		table_cell(t, "any");
+}
+
 static void print_workers(const json_t *workers)
 {
-	struct table *t = table_create(">WORKER|>THREAD|>LOAD|>QUEUES|>POLLED|>FRAMES");
+	struct table *t = table_create(">WORKER|>THREAD|>CPU|>NODE|>LOAD|>QUEUES|>POLLED|>FRAMES");
 	const json_t *w;
 	size_t i;
 
 	json_array_foreach (workers, i, w) {
 		table_cell(t, "%lld", (long long)cli_number(w, "idx"));
 		table_cell(t, "%lld", (long long)cli_number(w, "tid"));
+		print_place(t, w, "cpu");
+		print_place(t, w, "node");
 		table_cell(t, "%.1f %%", 100 * json_number_value(json_object_get(w, "load")));
 		table_count(t, (uint64_t)cli_number(w, "queues"));
 		table_count(t, (uint64_t)cli_number(w, "queues_polled"));

@@ -36,7 +36,12 @@ static json_t *config_json(const struct api_context *ctx, bool with_defaults)
 {
 	const struct runtime_options *o = runtime_options(ctx->rt);
 	struct config c = {
-		.workers = o->workers, .poll = o->poll, .busy_poll_us = o->busy_poll_us, .accounting = o->accounting
+		.workers = o->workers,
+		.n_pinned = o->pinned ? o->workers : 0,
+		.pinned = (struct worker_config *)(uintptr_t)o->pinned, /* is only read */
+		.poll = o->poll,
+		.busy_poll_us = o->busy_poll_us,
+		.accounting = o->accounting,
 	};
 	json_t *tree;
 

@@ -58,6 +58,10 @@ void api_get_workers(const struct api_request *rq, struct api_reply *rp)
 
 		runtime_worker_info(rt, i, &info);
 		worker = worker_json(&info);
+		if (info.cpu >= 0)
+			json_object_set_new(worker, "cpu", json_integer(info.cpu));
+		if (info.node >= 0)
+			json_object_set_new(worker, "node", json_integer(info.node));
 		json_object_set_new(worker, "assigned", json_array());
 		json_array_append_new(list, worker);
 	}
@@ -71,9 +75,9 @@ static bool is_empty_object(json_t *tree, struct api_reply *rp)
 	const char *key = json_object_iter_key(json_object_iter(tree));
 
 	if (!json_is_object(tree))
-		api_problem(rp, 400, "", "the body is not an object");
+		api_problem(rp, 422, "", "the body is not an object");
 	else if (key)
-		api_problem(rp, 400, key, "is not a known key: there is nothing to choose");
+		api_problem(rp, 422, key, "is not a known key: there is nothing to choose");
 	return json_is_object(tree) && !key;
 }
 

@@ -34,6 +34,9 @@ void config_deinit(struct config *c)
 	for (size_t i = 0; i < c->n_networks; i++)
 		network_config_deinit(&c->networks[i]);
 	free(c->networks);
+	free(c->pinned);
+	c->pinned = NULL;
+	c->n_pinned = 0;
 	c->networks = NULL;
 	c->n_networks = 0;
 }

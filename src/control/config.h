@@ -47,8 +47,14 @@ struct network_config {
 	struct port_config *ports;
 };
 
+struct worker_config {
+	unsigned cpu; /* the only one that it runs on */
+};
+
 struct config {
 	unsigned workers; /* 1..64, default 1; "auto" is resolved when read */
+	size_t n_pinned;  /* 0, or as many as workers: they were given as a list */
+	struct worker_config *pinned;
 	enum poll_mode poll;
 	unsigned busy_poll_us; /* 0..10000, default 50 */
 	enum accounting accounting;

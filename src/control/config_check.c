@@ -101,6 +101,21 @@ int network_config_check(const struct network_config *c, struct config_error *e)
 	return err;
 }
 
+static int check_cpus(const struct config *c, struct config_error *e)
+{
+	for (size_t i = 0; i < c->n_pinned; i++) {
+		for (size_t k = 0; k < i; k++) {
+			char field[sizeof(e->field)];
+
+			if (c->pinned[i].cpu != c->pinned[k].cpu)
+				continue;
+			snprintf(field, sizeof(field), "workers[%zu].cpu", i);
+			return config_fail(e, field, "is %u, which workers[%zu].cpu is already", c->pinned[i].cpu, k);
+		}
+	}
+	return 0;
+}
+
 int config_check(const struct config *c, struct config_error *e)
 {
 	struct config_path path = { 0 };
@@ -108,6 +123,8 @@ int config_check(const struct config *c, struct config_error *e)
 	struct seen seen;
 	int err = seen_init(&seen) ? note(seen.sockets, &api, "socket", c->api_socket, e) : -ENOMEM;
 
+	if (!err)
+		err = check_cpus(c, e);
 	for (size_t i = 0; i < c->n_networks && !err; i++) {
 		size_t before = config_path_key(&path, "networks");
 

@@ -10,14 +10,21 @@
 
 static json_t *object_to_json(const struct config_object *o, const char *base, bool with_defaults);
 
+static size_t list_length(const struct config_key *k, const char *base)
+{
+	size_t n;
+
+	memcpy(&n, base + k->count_offset, sizeof(n));
+	return n;
+}
+
 static json_t *list_to_json(const struct config_key *k, const char *base, bool with_defaults)
 {
 	json_t *list = json_array();
 	const char *elements;
-	size_t n;
+	size_t n = list_length(k, base);
 
-	memcpy(&elements, base + k->offset, sizeof(elements));
-	memcpy(&n, base + k->count_offset, sizeof(n));
+	memcpy(&elements, base + (k->kind == KEY_LIST ? k->offset : k->list_offset), sizeof(elements));
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, object_to_json(k->object, elements + i * k->object->size, with_defaults));
 	return list;
@@ -30,8 +37,11 @@ static json_t *value_to_json(const struct config_key *k, const char *base, bool 
 	if (k->size == sizeof(number))
 		memcpy(&number, base + k->offset, sizeof(number));
 	switch (k->kind) {
+	case KEY_WORKERS:
+		if (list_length(k, base))
+			return list_to_json(k, base, with_defaults);
+		return json_integer(number);
 	case KEY_NUMBER:
-	case KEY_AUTO:
 		return json_integer(number);
 	case KEY_WORD:
 		return json_string(k->words[number]);
@@ -53,6 +63,8 @@ static bool is_default(const struct config_object *o, const struct config_key *k
 	const struct port_config *port = (const void *)base;
 
 	if (k->kind == KEY_OBJECT || k->kind == KEY_LIST || k->required)
+		return false;
+	if (k->kind == KEY_WORKERS && list_length(k, base))
 		return false;
 	if (k->fallback && config_key_set_text(k, field, k->fallback))
 		return memcmp(field, base + k->offset, k->size) == 0;

@@ -75,13 +75,13 @@ static int fail_unknown(struct parse *p, const struct config_object *o, const ch
 	return config_fail(p->e, p->path.text, "is not a known key, allowed: %s", all);
 }
 
-/* JSON's type of a key's value; KEY_AUTO takes the one string as well. */
+/* JSON's type of a key's value; KEY_WORKERS takes the one string as well. */
 static bool type_fits(const struct config_key *k, const json_t *value)
 {
 	switch (k->kind) {
 	case KEY_NUMBER:
 		return json_is_integer(value);
-	case KEY_AUTO:
+	case KEY_WORKERS:
 		return json_is_integer(value) || (json_is_string(value) && !strcmp(json_string_value(value), "auto"));
 	default:
 		return json_is_string(value) && strlen(json_string_value(value)) == json_string_length(value);
@@ -131,12 +131,30 @@ static int parse_list(struct parse *p, const struct config_key *k, const json_t 
 	return err;
 }
 
+/* The number, and the list behind it. */
+static int parse_workers(struct parse *p, const struct config_key *k, const json_t *value, char *base)
+{
+	struct config_key list = *k;
+	unsigned n = (unsigned)json_array_size(value);
+
+	if (!json_is_array(value))
+		return parse_scalar(p, k, value, base);
+	if (n == 0)
+		return config_fail(p->e, p->path.text, "has no entries, allowed: %u..%u", k->min, k->max);
+	list.kind = KEY_LIST;
+	list.offset = k->list_offset;
+	memcpy(base + k->offset, &n, sizeof(n));
+	return parse_list(p, &list, value, base);
+}
+
 static int parse_value(struct parse *p, const struct config_key *k, const json_t *value, char *base)
 {
 	if (k->kind == KEY_LIST)
 		return parse_list(p, k, value, base);
 	if (k->kind == KEY_OBJECT)
 		return parse_object(p, k->object, value, base);
+	if (k->kind == KEY_WORKERS)
+		return parse_workers(p, k, value, base);
 	return parse_scalar(p, k, value, base);
 }
 

@@ -85,9 +85,21 @@ static const struct config_key api_keys[] = {
 };
 static const struct config_object api_schema = { "api", sizeof(struct config), ARRAY_SIZE(api_keys), api_keys };
 
+static const struct config_key worker_keys[] = {
+	{ "cpu", KEY_NUMBER, FIELD(worker_config, cpu), .required = true, .max = CPU_SETSIZE - 1,
+	  .help = "The CPU on which the worker runs, and on no other. Each may be named once." },
+};
+static const struct config_object worker_schema = { "worker", sizeof(struct worker_config), ARRAY_SIZE(worker_keys),
+						    worker_keys };
+
 static const struct config_key config_keys[] = {
-	{ "workers", KEY_AUTO, FIELD(config, workers), .min = 1, .max = WORKERS_MAX, .fallback = "1",
-	  .help = "Threads that move frames. auto: one for each CPU that the daemon may use." },
+	{ "workers", KEY_WORKERS, FIELD(config, workers), .min = 1, .max = WORKERS_MAX, .fallback = "1",
+	  .count_offset = offsetof(struct config, n_pinned), .list_offset = offsetof(struct config, pinned),
+	  .object = &worker_schema,
+	  .help =
+	      "Threads that move frames. auto: one for each CPU that the daemon may use. A list has an entry for each "
+	      "thread and binds it to a CPU; otherwise the kernel chooses, and on a machine with several NUMA nodes "
+	      "and as many threads or more, it does so among the CPUs of one node for each." },
 	{ "poll", KEY_WORD, FIELD(config, poll), .words = poll_words, .fallback = "adaptive",
 	  .help = "adaptive: poll while frames come and sleep when they do not. always: never sleep. "
 		  "never: sleep as soon as a queue is empty." },
@@ -190,8 +202,8 @@ void config_key_allowed(const struct config_key *k, char *buf, size_t size)
 	case KEY_NUMBER:
 		snprintf(buf, size, "%u..%u", k->min, k->max);
 		break;
-	case KEY_AUTO:
-		snprintf(buf, size, "%u..%u or auto", k->min, k->max);
+	case KEY_WORKERS:
+		snprintf(buf, size, "%u..%u, auto, or a list of as many mappings", k->min, k->max);
 		break;
 	case KEY_WORD:
 		allowed_words(k, buf, size);
@@ -294,7 +306,7 @@ bool config_key_set_text(const struct config_key *k, void *field, const char *te
 	switch (k->kind) {
 	case KEY_NUMBER:
 		return set_number(k, field, text, 10);
-	case KEY_AUTO:
+	case KEY_WORKERS:
 		return set_auto(k, field, text);
 	case KEY_WORD:
 		return set_word(k, field, text);

@@ -14,7 +14,6 @@
 
 enum key_kind {
 	KEY_NUMBER, /* unsigned */
-	KEY_AUTO,   /* unsigned, or "auto": one per CPU that we may use */
 	KEY_WORD,   /* one of `words`, stored as its place among them in an enum */
 	KEY_NAME,   /* char[]: a letter or digit, then letters, digits and _ . - */
 	KEY_TEXT,   /* char[]: printable, no blanks, '/' or ':' */
@@ -22,6 +21,8 @@ enum key_kind {
 	KEY_MODE,   /* mode_t, written as octal text */
 	KEY_OBJECT, /* keys of their own, in the same structure */
 	KEY_LIST,   /* a pointer to an array of objects, and a size_t at `count_offset` */
+	/* unsigned; or "auto", one per CPU that we may use; or a list, as many as it has entries, stored at `list_offset` */
+	KEY_WORKERS,
 };
 
 struct config_object;
@@ -34,8 +35,9 @@ struct config_key {
 	unsigned min, max;   /* number, or most entries of a list */
 	size_t offset, size; /* of the field */
 	size_t count_offset;
+	size_t list_offset;
 	const char *const *words;
-	const struct config_object *object; /* of KEY_OBJECT, of a KEY_LIST's elements */
+	const struct config_object *object; /* of KEY_OBJECT, of a list's elements */
 	const char *fallback;               /* default as text; NULL: required, or "" or empty until others are known */
 	const char *fallback_help;          /* how that default is found */
 	const char *help;

@@ -108,6 +108,8 @@ void runtime_worker_info(const struct runtime *rt, unsigned idx, struct runtime_
 		.sleeps = w.stats.sleeps,
 		.wakeups = w.stats.wakeups,
 		.cpu_ns = w.cpu_ns,
+		.cpu = rt->options.pinned ? (int)rt->options.pinned[idx].cpu : -1,
+		.node = rt->places.nodes[idx],
 		.load = runtime_balance_load(rt, rt->workers[idx]),
 		.account = w.account,
 	};
@@ -341,6 +343,17 @@ int runtime_network_del(struct runtime *rt, const char *name, struct runtime_err
 
 /* Life */
 
+/* Binding a thread to CPUs is refused with EINVAL when none of them is there, or left to this process (cpuset). */
+static int no_worker(const struct runtime *rt, unsigned idx, int error, struct runtime_error *e)
+{
+	char field[32];
+
+	if (!rt->options.pinned || error != EINVAL)
+		return runtime_fail(e, -error, "workers", "worker %u cannot be started: %s", idx, strerror(error));
+	snprintf(field, sizeof(field), "workers[%u].cpu", idx);
+	return runtime_fail(e, -error, field, "is %u, on which this daemon may not run", rt->options.pinned[idx].cpu);
+}
+
 static int start_workers(struct runtime *rt, struct runtime_error *e)
 {
 	static const enum worker_poll modes[N_POLL_MODES] = {
@@ -360,11 +373,13 @@ static int start_workers(struct runtime *rt, struct runtime_error *e)
 	if (!rt->workers)
 		return out_of_memory(e);
 	for (unsigned i = 0; i < rt->options.workers; i++) {
+		cpu_set_t cpus;
+
 		o.idx = i;
+		o.cpus = runtime_places_cpus(rt, i, &cpus) ? &cpus : NULL;
 		rt->workers[i] = worker_create(&o);
 		if (!rt->workers[i])
-			return runtime_fail(e, -errno, "workers", "worker %u cannot be started: %s", i,
-					    strerror(errno));
+			return no_worker(rt, i, errno, e);
 		rt->n_workers++;
 	}
 	runtime_balance_init(rt);
@@ -392,7 +407,12 @@ struct runtime *runtime_create(struct event_loop *loop, const struct runtime_opt
 	rt->options = *options;
 	snprintf(rt->run_dir, sizeof(rt->run_dir), "%s", options->run_dir);
 	rt->options.run_dir = rt->run_dir;
+	if (options->pinned) {
+		memcpy(rt->pinned, options->pinned, options->workers * sizeof(rt->pinned[0]));
+		rt->options.pinned = rt->pinned;
+	}
 	make_state_dir(rt);
+	runtime_places_init(rt);
 	if (runtime_publish(rt))
 		out_of_memory(e);
 	else if (start_workers(rt, e) == 0)

@@ -54,6 +54,7 @@ struct runtime_network {
 struct runtime_options {
 	const char *run_dir; /* where relative sockets are */
 	unsigned workers;
+	const struct worker_config *pinned; /* [workers], or NULL: not bound to CPUs */
 	enum poll_mode poll;
 	unsigned busy_poll_us;
 	enum accounting accounting;
@@ -127,6 +128,8 @@ struct runtime_worker_info {
 	unsigned lanes, polled; /* assigned, and polled at this moment (the others sleep) */
 	uint64_t rounds, empty_polls, batches, frames, sleeps, wakeups;
 	uint64_t cpu_ns;        /* of the thread */
+	int cpu;                /* that it is bound to; -1: none */
+	int node;               /* NUMA node of its CPUs; -1: not known, or the only one */
 	unsigned load;          /* thousandths of a core that its queues' frames took of late */
 	struct account account; /* zeroes when none is kept */
 };

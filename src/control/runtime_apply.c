@@ -114,6 +114,10 @@ static int check_fixed(const struct runtime *rt, const struct config *c, struct 
 	if (c->workers != o->workers)
 		return runtime_fail(e, -EBUSY, "workers", "is %u, the running daemon has %u: restart it to change this",
 				    c->workers, o->workers);
+	if ((c->n_pinned > 0) != (o->pinned != NULL) ||
+	    (o->pinned && memcmp(c->pinned, o->pinned, c->workers * sizeof(*c->pinned)) != 0))
+		return runtime_fail(e, -EBUSY, "workers",
+				    "have other CPUs than in the running daemon: restart it to change this");
 	if (c->poll != o->poll)
 		return runtime_fail(e, -EBUSY, "poll", "is %s, the running daemon has %s: restart it to change this",
 				    poll_mode_name(c->poll), poll_mode_name(o->poll));

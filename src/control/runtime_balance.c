@@ -91,14 +91,12 @@ static int make_room(struct balance *b, unsigned n)
 	return 0;
 }
 
-static const int nodes[PLAN_WORKERS_MAX] = { 0 };
-
 /* All queues that are polled; b->at says where the plan's are. 0 or -ENOMEM. */
 static int make_plan(struct runtime *rt, struct plan *p)
 {
 	struct balance *b = &rt->balance;
 
-	*p = (struct plan){ .n_workers = rt->n_workers, .nodes = nodes };
+	*p = (struct plan){ .n_workers = rt->n_workers, .nodes = rt->places.nodes };
 	for (unsigned i = 0; i < rt->n_idx; i++) {
 		const struct runtime_port *rp = rt->by_idx[i];
 
@@ -111,7 +109,8 @@ static int make_plan(struct runtime *rt, struct plan *p)
 
 			if (!l->lane)
 				continue;
-			b->queues[p->n_queues] = (struct plan_queue){ worker_idx(l->worker), l->load, PLAN_NODE_ANY };
+			b->queues[p->n_queues] =
+			    (struct plan_queue){ worker_idx(l->worker), l->load, runtime_places_node(rt, rp, q) };
 			b->at[p->n_queues++] = (struct runtime_move){ .port = rp, .queue = q };
 		}
 	}

@@ -3,12 +3,19 @@
 #ifndef RINGWAY_CONTROL_RUNTIME_PRIV_H
 #define RINGWAY_CONTROL_RUNTIME_PRIV_H
 
+#include "base/numa.h"
 #include "control/runtime.h"
 #include "switch/snapshot.h"
+#include "worker/plan.h"
 #include "worker/worker.h"
 
-struct plan_queue;
 struct timer;
+
+/* runtime_places.c: where workers run. */
+struct places {
+	struct numa numa;
+	int nodes[PLAN_WORKERS_MAX]; /* of the workers, PLAN_NODE_ANY: not known, or of no importance */
+};
 
 /* runtime_balance.c: what is known of the queues' loads. */
 struct balance {
@@ -24,6 +31,7 @@ struct balance {
 struct runtime {
 	struct event_loop *loop;
 	struct runtime_options options;
+	struct worker_config pinned[PLAN_WORKERS_MAX]; /* options.pinned, if that is not NULL */
 	char run_dir[256];
 	char state_dir[264]; /* what the next daemon wants to know; "": nothing is kept */
 	size_t n_networks;
@@ -37,6 +45,7 @@ struct runtime {
 	struct worker **workers;
 	struct timer *ageing;
 	struct balance balance;
+	struct places places;
 };
 
 /* Fill in `e`, if not NULL; returns `status`. */
@@ -59,6 +68,13 @@ int runtime_open_port(struct runtime *rt, const struct runtime_network *network,
 /* Let workers poll the port's queues. 0 or -ENOMEM. */
 int runtime_add_lanes(struct runtime *rt, struct runtime_port *rp);
 void runtime_remove_lanes(struct runtime_port *rp);
+
+/* runtime_places.c */
+void runtime_places_init(struct runtime *rt);
+/* The CPUs for worker `idx`. False: any that the daemon may use. */
+bool runtime_places_cpus(const struct runtime *rt, unsigned idx, cpu_set_t *cpus);
+/* The node of the memory that a queue's frames come from. */
+int runtime_places_node(const struct runtime *rt, const struct runtime_port *rp, unsigned queue);
 
 /* runtime_balance.c */
 void runtime_balance_init(struct runtime *rt);

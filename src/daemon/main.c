@@ -232,6 +232,7 @@ static int start_runtime(struct daemon *d)
 	const struct runtime_options o = {
 		.run_dir = d->run_dir,
 		.workers = d->config.workers,
+		.pinned = d->config.pinned,
 		.poll = d->config.poll,
 		.busy_poll_us = d->config.busy_poll_us,
 		.accounting = d->config.accounting,

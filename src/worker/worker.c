@@ -74,7 +74,8 @@ struct worker {
 	int tid;
 	clockid_t cpu_clock;
 	sem_t started, still;
-} cache_aligned; /* no neighbour's writes may disturb it */
+	uint8_t apart[CACHE_LINE]; /* the next piece of memory may be another worker's */
+};
 
 /* Polled and armed */
 
@@ -539,12 +540,18 @@ static void block_signals(sigset_t *old)
 
 static int start_thread(struct worker *w)
 {
+	pthread_attr_t attr;
 	sigset_t old;
 	int err;
 
+	pthread_attr_init(&attr);
+	if (w->options.cpus)
+		pthread_attr_setaffinity_np(&attr, sizeof(*w->options.cpus), w->options.cpus);
 	block_signals(&old);
-	err = pthread_create(&w->thread, NULL, thread_main, w);
+	err = pthread_create(&w->thread, &attr, thread_main, w);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	w->options.cpus = NULL; /* the caller's */
 	if (err)
 		return -err;
 	while (sem_wait(&w->started) < 0 && errno == EINTR)
@@ -554,12 +561,12 @@ static int start_thread(struct worker *w)
 
 struct worker *worker_create(const struct worker_options *options)
 {
-	struct worker *w = aligned_alloc(CACHE_LINE, sizeof(*w));
+	struct worker *w = calloc(1, sizeof(*w));
 	int err;
 
 	if (!w)
 		return NULL;
-	*w = (struct worker){ .options = *options };
+	w->options = *options;
 	w->busy_poll_ns = options->poll == WORKER_POLL_ADAPTIVE ? options->busy_poll_us * NSEC_PER_USEC : 0;
 	w->request_fd = -1;
 	sem_init(&w->started, 0, 0);

@@ -11,6 +11,7 @@
 #ifndef RINGWAY_WORKER_WORKER_H
 #define RINGWAY_WORKER_WORKER_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,6 +32,7 @@ struct worker_options {
 	unsigned idx; /* for its name and for people */
 	enum worker_poll poll;
 	unsigned busy_poll_us;
+	const cpu_set_t *cpus;             /* where it may run; NULL: where the calling thread may */
 	bool account;                      /* keep an account of its cycles, by stage */
 	struct snapshot *const *published; /* where control publishes; read with load_acquire() */
 	void (*started)(void);             /* called by the thread before all else; NULL: nothing */

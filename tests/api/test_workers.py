@@ -2,6 +2,8 @@
 """Which worker polls which queue: shown, and evened out on request."""
 
 import json
+import os
+import pathlib
 import re
 import subprocess
 
@@ -70,12 +72,13 @@ def test_deleted_queues_are_made_up_for(daemon, rest):
         daemon.cli("port", "add", port, "--network", "lan")
 
 
-@pytest.mark.parametrize("body, field", [
-    ([], None), ("now", None), (None, None), (7, None), ({"port": "a"}, "port"), ({"x\u20ac": 1}, "x\u20ac"), (b"", None), (b"{", None),
+@pytest.mark.parametrize("body, status, field", [
+    ([], 422, None), ("now", 400, None), (b"null", 400, None), (7, 400, None), ({"port": "a"}, 422, "port"),
+    ({"x\u20ac": 1}, 422, "x\u20ac"), (b"", 400, None), (b"{", 400, None),
 ])
-def test_bad_requests(rest, body, field):
-    reply = rest.post("/api/workers/rebalance", b"null" if body is None else body)
-    assert reply.status == 400
+def test_bad_requests(rest, body, status, field):
+    reply = rest.post("/api/workers/rebalance", body)
+    assert reply.status == status
     assert reply.type == "application/problem+json"
     assert reply.json.get("field") == field
 
@@ -92,6 +95,54 @@ def test_one_worker_has_all(lab):
     worker, = daemon.cli("worker", "list")
     assert len(worker["assigned"]) == 2
     assert daemon.cli("worker", "rebalance") == []
+
+
+# On which CPUs
+
+
+def allowed(daemon, worker):
+    """The kernel's list of CPUs on which the thread may run."""
+    status = pathlib.Path(f"/proc/{daemon.process.pid}/task/{worker['tid']}/status").read_text()
+    return re.search(r"^Cpus_allowed_list:\s+(\S+)$", status, re.MULTILINE).group(1)
+
+
+def test_bound_workers(lab):
+    cpus = sorted(os.sched_getaffinity(0))[-2:]
+    pinned = [{"cpu": c} for c in reversed(cpus)]
+    daemon = lab.daemon({**CONFIG, "workers": pinned})
+    workers = daemon.cli("worker", "list")
+    assert [w["cpu"] for w in workers] == [p["cpu"] for p in pinned]
+    assert [allowed(daemon, w) for w in workers] == [str(p["cpu"]) for p in pinned]
+    assert daemon.cli("config", "get")["workers"] == pinned
+    rest = Rest(daemon.run_dir / "api.sock")
+    config = rest.get("/api/config").json
+    assert rest.put("/api/config", config).status == 200
+    for other in (len(pinned), pinned[::-1] if len(pinned) > 1 else 2):
+        refused = rest.put("/api/config", {**config, "workers": other})
+        assert (refused.status, refused.json["field"]) == (409, "workers")
+
+
+def test_auto_is_one_for_each_cpu(lab):
+    daemon = lab.daemon({**CONFIG, "workers": "auto"})
+    workers = daemon.cli("worker", "list")
+    assert len(workers) == min(64, len(os.sched_getaffinity(0)))
+    assert all("cpu" not in w for w in workers)
+
+
+def test_a_cpu_that_is_not_there(lab):
+    with pytest.raises(AssertionError, match=r"workers\[0\]\.cpu: is 1023, on which this daemon may not run"):
+        lab.daemon({**CONFIG, "workers": [{"cpu": 1023}]})
+
+
+@pytest.mark.parametrize("workers, field", [
+    ([], "workers"), ([{}], "workers[0].cpu"), ([{"cpu": -1}], "workers[0].cpu"), ([{"cpu": 1024}], "workers[0].cpu"),
+    ([{"cpu": "0"}], "workers[0].cpu"), ([{"cpu": 0}, {"cpu": 0}], "workers[1].cpu"), ([{"cpu": 0, "node": 0}], "workers[0].node"),
+    ([0], "workers[0]"), ([[]], "workers[0]"), ({"cpu": 0}, "workers"), ("all", "workers"), (0, "workers"),
+    ([{"cpu": n} for n in range(65)], "workers"),
+])
+def test_bad_workers(rest, workers, field):
+    refused = rest.put("/api/config", {**rest.get("/api/config").json, "workers": workers})
+    assert (refused.status, refused.json["field"]) == (422, field), refused.json
 
 
 def test_traffic_goes_on(daemon):

@@ -54,16 +54,27 @@ static void assert_problems(const char *const (*rows)[2], size_t n)
 static void test_bad_numbers(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "workers: 0", "f:1: workers: is 0, allowed: 1..64 or auto" },
-		{ "workers: 65", "f:1: workers: is 65, allowed: 1..64 or auto" },
-		{ "workers: all", "f:1: workers: is the text \"all\", allowed: 1..64 or auto" },
-		{ "workers: '2'", "f:1: workers: is the text \"2\", allowed: 1..64 or auto" },
-		{ "workers: -1", "f:1: workers: is -1, allowed: 1..64 or auto" },
-		{ "workers: 2.5", "f:1: workers: is the number 2.5, allowed: 1..64 or auto" },
-		{ "workers: true", "f:1: workers: is true, allowed: 1..64 or auto" },
-		{ "workers:", "f:1: workers: is empty, allowed: 1..64 or auto" },
-		{ "workers: [1]", "f:1: workers: is a list, allowed: 1..64 or auto" },
-		{ "workers: {n: 1}", "f:1: workers: is a mapping, allowed: 1..64 or auto" },
+		{ "workers: 0", "f:1: workers: is 0, allowed: 1..64, auto, or a list of as many mappings" },
+		{ "workers: 65", "f:1: workers: is 65, allowed: 1..64, auto, or a list of as many mappings" },
+		{ "workers: all",
+		  "f:1: workers: is the text \"all\", allowed: 1..64, auto, or a list of as many mappings" },
+		{ "workers: '2'",
+		  "f:1: workers: is the text \"2\", allowed: 1..64, auto, or a list of as many mappings" },
+		{ "workers: -1", "f:1: workers: is -1, allowed: 1..64, auto, or a list of as many mappings" },
+		{ "workers: 2.5",
+		  "f:1: workers: is the number 2.5, allowed: 1..64, auto, or a list of as many mappings" },
+		{ "workers: true", "f:1: workers: is true, allowed: 1..64, auto, or a list of as many mappings" },
+		{ "workers:", "f:1: workers: is empty, allowed: 1..64, auto, or a list of as many mappings" },
+		{ "workers: [1]", "f:1: workers[0]: is the number 1, allowed: a mapping of keys to values" },
+		{ "workers: []", "f:1: workers: has no entries, allowed: 1..64" },
+		{ "workers: [{}]", "f:1: workers[0].cpu: is missing, allowed: 0..1023" },
+		{ "workers: [{cpu: 0}, {cpu: 1024}]", "f:1: workers[1].cpu: is 1024, allowed: 0..1023" },
+		{ "workers: [{cpu: auto}]", "f:1: workers[0].cpu: is the text \"auto\", allowed: 0..1023" },
+		{ "workers:\n- {cpu: 3}\n- {cpu: 1}\n- {cpu: 3}",
+		  "f:4: workers[2].cpu: is 3, which workers[0].cpu is already" },
+		{ "workers: [{cpus: 1}]", "f:1: workers[0].cpus: is not a known key, the nearest one is: cpu" },
+		{ "workers: {n: 1}",
+		  "f:1: workers: is a mapping, allowed: 1..64, auto, or a list of as many mappings" },
 		{ "busy_poll_us: 10001", "f:1: busy_poll_us: is 10001, allowed: 0..10000" },
 		{ "busy_poll_us: 4294967346", "f:1: busy_poll_us: is 4294967346, allowed: 0..10000" },
 		{ "busy_poll_us: 99999999999999999999", "f:1: busy_poll_us: is the number 1e20, allowed: 0..10000" },
@@ -323,6 +334,26 @@ static void test_auto_workers(void **state)
 	config_deinit(&c);
 }
 
+static void test_pinned_workers(void **state)
+{
+	struct config c;
+	json_t *tree, *expected;
+
+	(void)state;
+	read_good("workers: [{cpu: 2}, {cpu: 0}, {cpu: 1023}]", &c);
+	assert_int_equal(c.workers, 3);
+	assert_int_equal(c.n_pinned, 3);
+	assert_int_equal(c.pinned[0].cpu, 2);
+	assert_int_equal(c.pinned[1].cpu, 0);
+	assert_int_equal(c.pinned[2].cpu, 1023);
+	tree = config_to_json(&c, false);
+	expected = json_pack("[{s:i}, {s:i}, {s:i}]", "cpu", 2, "cpu", 0, "cpu", 1023);
+	assert_true(json_equal(json_object_get(tree, "workers"), expected));
+	json_decref(tree);
+	json_decref(expected);
+	config_deinit(&c);
+}
+
 /* What is written reads back as the same, whether defaults are written out or not, and by way of YAML as well. */
 static void test_round_trip(void **state)
 {
@@ -432,12 +463,19 @@ static void test_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bad_numbers), cmocka_unit_test(test_bad_text),
-		cmocka_unit_test(test_bad_shape),   cmocka_unit_test(test_unknown_keys),
-		cmocka_unit_test(test_duplicates),  cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_values),      cmocka_unit_test(test_auto_workers),
-		cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_only_what_differs_is_written),
-		cmocka_unit_test(test_json_error),  cmocka_unit_test(test_table),
+		cmocka_unit_test(test_bad_numbers),
+		cmocka_unit_test(test_bad_text),
+		cmocka_unit_test(test_bad_shape),
+		cmocka_unit_test(test_unknown_keys),
+		cmocka_unit_test(test_duplicates),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_auto_workers),
+		cmocka_unit_test(test_pinned_workers),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_only_what_differs_is_written),
+		cmocka_unit_test(test_json_error),
+		cmocka_unit_test(test_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

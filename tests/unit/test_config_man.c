@@ -54,7 +54,7 @@ static void print_object(const struct config_object *o, const char *title, FILE 
 	for (size_t i = 0; i < o->n_keys; i++) {
 		char below[64];
 
-		snprintf(below, sizeof(below), "%s %s", o->keys[i].kind == KEY_LIST ? "Each entry of" : "Keys of",
+		snprintf(below, sizeof(below), "%s %s", o->keys[i].kind == KEY_OBJECT ? "Keys of" : "Each entry of",
 			 o->keys[i].name);
 		if (o->keys[i].object)
 			print_object(o->keys[i].object, below, out);
