@@ -139,9 +139,10 @@ static void let_backends_work(void *arg)
 
 static void open_port(const struct row *row, unsigned i)
 {
-	char path[64], name[16], err[256] = "";
+	char path[64], journal[64], name[16], err[256] = "";
 	struct port_vhost_config pc = { .name = name,
 					.socket = path,
+					.journal = journal,
 					.queues = 1,
 					.mtu = 9000,
 					.socket_mode = 0600,
@@ -163,6 +164,7 @@ static void open_port(const struct row *row, unsigned i)
 
 	snprintf(name, sizeof(name), "p%u", i);
 	snprintf(path, sizeof(path), "%s/%u.sock", dir, i);
+	snprintf(journal, sizeof(journal), "%s/%u.rings", dir, i);
 	if (port_vhost_create(loop, &pc, &ports[i], err, sizeof(err)) < 0 ||
 	    !load_end_open(&ends[i], &lc, err, sizeof(err)))
 		fail(row->name, err);
@@ -190,11 +192,20 @@ static void open_switch(const struct row *row)
 		fdb_learn(fdb, address_of(i % row->ports, i / row->ports), (uint16_t)(i % row->ports), now_s);
 }
 
+static void remove_journal(unsigned port)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/%u.rings", dir, port);
+	unlink(path);
+}
+
 static void close_switch(const struct row *row)
 {
 	for (unsigned i = 0; i < row->ports; i++) {
 		load_end_close(&ends[i]);
 		ports[i]->ops->destroy(ports[i]);
+		remove_journal(i);
 	}
 	snapshot_destroy(snapshot);
 	fdb_destroy(fdb);
