@@ -57,7 +57,7 @@ static void frame_from_chain(struct frame *f, const struct iovec *iov, const str
 }
 
 /* The header and the first bytes of the frame, when all of them are in the first piece. */
-static bool read_short(struct frame *f, struct vnet_hdr *hdr, unsigned hdr_len)
+static bool read_short(struct frame *f, struct vnet_words *hdr, unsigned hdr_len)
 {
 	const struct iovec *iov = f->iov;
 	const uint8_t *from = iov->iov_base;
@@ -65,30 +65,31 @@ static bool read_short(struct frame *f, struct vnet_hdr *hdr, unsigned hdr_len)
 
 	if (unlikely(iov->iov_len < hdr_len + n))
 		return false;
-	memcpy(hdr, from, VNET_HDR_LEN);
+	*hdr = vnet_words_read(from);
 	copy_short(f->head, from + hdr_len, n);
 	f->head_len = (uint16_t)n;
 	f->iov_off = hdr_len + n;
 	return true;
 }
 
-static void read_pieces(struct frame *f, struct vnet_hdr *hdr, unsigned hdr_len)
+static struct vnet_words read_pieces(struct frame *f, unsigned hdr_len)
 {
 	struct cursor c = { .iov = f->iov, .n = f->n_iov };
+	struct vnet_hdr hdr;
 
-	cursor_read(&c, hdr, hdr_len);
+	cursor_read(&c, &hdr, hdr_len);
 	f->head_len = (uint16_t)MIN(f->len, FRAME_HEAD_FIRST);
 	cursor_read(&c, f->head, f->head_len);
 	f->iov = c.iov;
 	f->n_iov = (uint16_t)c.n;
 	f->iov_off = (uint32_t)c.off;
+	return vnet_words_read(&hdr);
 }
 
 /* Second step: take the header off, and look at it. */
 static void frame_open(struct frame *f, uint8_t *head, unsigned hdr_len)
 {
-	struct vnet_hdr hdr = { 0 };
-	struct offload o;
+	struct vnet_words hdr;
 
 	f->head = head;
 	if (unlikely(f->drop))
@@ -103,10 +104,9 @@ static void frame_open(struct frame *f, uint8_t *head, unsigned hdr_len)
 		return;
 	}
 	if (!read_short(f, &hdr, hdr_len))
-		read_pieces(f, &hdr, hdr_len);
-	vnet_hdr_to_offload(&hdr, &o);
-	if (!offload_is_trivial(&o)) {
-		f->offload = o;
+		hdr = read_pieces(f, hdr_len);
+	if (!vnet_words_are_trivial(hdr)) {
+		f->offload = vnet_words_to_offload(hdr);
 		f->drop = (uint8_t)offload_check(f);
 	}
 }

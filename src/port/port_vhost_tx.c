@@ -117,7 +117,6 @@ static bool put_in_one(struct port_vhost *p, struct virtq *vq, const struct fram
 {
 	uint32_t need = p->hdr_len + f->len;
 	struct virtq_chain chain;
-	struct vnet_hdr hdr;
 	struct iovec iov[2];
 	int err;
 
@@ -130,8 +129,7 @@ static bool put_in_one(struct port_vhost *p, struct virtq *vq, const struct fram
 		virtq_unpop(vq, chain.n_desc);
 		return false;
 	}
-	vnet_hdr_from_offload(&hdr, &f->offload, 1);
-	memcpy(iov->iov_base, &hdr, p->hdr_len == VNET_HDR_LEN ? VNET_HDR_LEN : VNET_HDR_LEN_LEGACY);
+	vnet_words_write(iov->iov_base, p->hdr_len, vnet_words_from_offload(&f->offload, 1));
 	if (unlikely(vq->buffer_log))
 		virtq_log_written(vq, iov, 1, need);
 	iov->iov_base = (uint8_t *)iov->iov_base + p->hdr_len;

@@ -9,10 +9,12 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "base/compiler.h"
 #include "packet/offload.h"
 
 enum { VNET_HDR_LEN_LEGACY = 10, VNET_HDR_LEN = 12, VNET_HDR_LEN_TUNNEL = 24 };
@@ -28,32 +30,74 @@ struct vnet_hdr {
 	uint16_t num_buffers;
 };
 
-static inline void vnet_hdr_to_offload(const struct vnet_hdr *h, struct offload *o)
+/* The first 10 bytes and num_buffers as numbers. Guests' headers are taken apart and put together in registers. One that is made in memory
+ * field by field, and copied from there, is read by longer loads than the stores were: such a load waits until all stores before it
+ * have left the core, and among those are stores to rings, which miss. */
+struct vnet_words {
+	uint64_t first; /* up to csum_start */
+	uint32_t rest;
+};
+
+/* From 10 bytes; num_buffers, which says nothing about what is sent, is left out. */
+static always_inline struct vnet_words vnet_words_read(const void *from)
 {
-	*o = (struct offload){
-		.flags = h->flags & (OFFLOAD_NEEDS_CSUM | OFFLOAD_DATA_VALID),
-		.gso_type = h->gso_type,
-		.hdr_len = le16toh(h->hdr_len),
-		.gso_size = le16toh(h->gso_size),
-		.csum_start = le16toh(h->csum_start),
-		.csum_offset = le16toh(h->csum_offset),
+	uint64_t first;
+	uint16_t csum_offset;
+
+	memcpy(&first, from, sizeof(first));
+	memcpy(&csum_offset, (const uint8_t *)from + sizeof(first), sizeof(csum_offset));
+	return (struct vnet_words){ le64toh(first), le16toh(csum_offset) };
+}
+
+/* To `len` bytes, VNET_HDR_LEN or VNET_HDR_LEN_LEGACY, which has no num_buffers. */
+static always_inline void vnet_words_write(void *to, unsigned len, struct vnet_words w)
+{
+	uint64_t first = htole64(w.first);
+	uint32_t rest = htole32(w.rest);
+
+	memcpy(to, &first, sizeof(first));
+	if (likely(len == VNET_HDR_LEN))
+		memcpy((uint8_t *)to + sizeof(first), &rest, sizeof(rest));
+	else
+		memcpy((uint8_t *)to + sizeof(first), &rest, VNET_HDR_LEN_LEGACY - sizeof(first));
+}
+
+static always_inline struct offload vnet_words_to_offload(struct vnet_words w)
+{
+	return (struct offload){
+		.flags = w.first & (OFFLOAD_NEEDS_CSUM | OFFLOAD_DATA_VALID),
+		.gso_type = (uint8_t)(w.first >> 8),
+		.hdr_len = (uint16_t)(w.first >> 16),
+		.gso_size = (uint16_t)(w.first >> 32),
+		.csum_start = (uint16_t)(w.first >> 48),
+		.csum_offset = (uint16_t)w.rest,
 	};
 }
 
-/* The offload state begins like the header; where the byte order is the same as well, one is a copy of the other. */
-static_assert(offsetof(struct offload, csum_offset) == offsetof(struct vnet_hdr, csum_offset), "same order of fields");
+static always_inline struct vnet_words vnet_words_from_offload(const struct offload *o, uint16_t num_buffers)
+{
+	/* One load, for compilers. */
+	uint64_t first = o->flags | (uint64_t)o->gso_type << 8 | (uint64_t)o->hdr_len << 16 |
+			 (uint64_t)o->gso_size << 32 | (uint64_t)o->csum_start << 48;
+
+	return (struct vnet_words){ first & (~(uint64_t)0xff | OFFLOAD_WIRE_FLAGS),
+				    o->csum_offset | (uint32_t)num_buffers << 16 };
+}
+
+/* offload_is_trivial() of what vnet_words_to_offload() would make of it. */
+static always_inline bool vnet_words_are_trivial(struct vnet_words w)
+{
+	return ((uint32_t)w.first & (0xffffff00 | OFFLOAD_NEEDS_CSUM | OFFLOAD_DATA_VALID)) == 0;
+}
+
+static inline void vnet_hdr_to_offload(const struct vnet_hdr *h, struct offload *o)
+{
+	*o = vnet_words_to_offload(vnet_words_read(h));
+}
 
 static inline void vnet_hdr_from_offload(struct vnet_hdr *h, const struct offload *o, uint16_t num_buffers)
 {
-	memcpy(h, o, VNET_HDR_LEN_LEGACY);
-#if __BYTE_ORDER != __LITTLE_ENDIAN
-	h->hdr_len = htole16(o->hdr_len);
-	h->gso_size = htole16(o->gso_size);
-	h->csum_start = htole16(o->csum_start);
-	h->csum_offset = htole16(o->csum_offset);
-#endif
-	h->flags &= OFFLOAD_WIRE_FLAGS;
-	h->num_buffers = htole16(num_buffers);
+	vnet_words_write(h, VNET_HDR_LEN, vnet_words_from_offload(o, num_buffers));
 }
 
 #endif
