@@ -122,19 +122,22 @@ static always_inline void virtq_packed_push(struct virtq *vq, const struct virtq
 {
 	unsigned pos = vq->used_idx;
 	struct vring_packed_desc *d = &vq->packed_desc[pos & VIRTQ_POS_IDX];
-	uint16_t flags = (uint16_t)(virtq_pos_used_bits(pos) | (len > 0 ? VRING_DESC_F_WRITE : 0));
+	unsigned flags = virtq_pos_used_bits(pos) | (len > 0 ? VRING_DESC_F_WRITE : 0);
 
 	if (likely(vq->journal))
 		virtq_journal_push(vq->journal, (virtq_pos)pos, chain->id, chain->n_desc, len);
 	else if (vq->inflight)
 		virtq_inflight_note(vq, (virtq_pos)pos, chain);
-	write_once(&d->id, htole16(chain->id));
-	write_once(&d->len, htole32(len));
-	/* The driver goes in order: while the first is held back, it sees none of the others. */
-	if (pos == vq->published_idx)
-		vq->held_flags = flags;
-	else
-		write_once(&d->flags, htole16(flags));
+	/* The driver goes in order: while the first is held back, it sees none of the others. Those are one store each, as their line
+	 * may be another core's again by the time of a second. */
+	if (pos == vq->published_idx) {
+		vq->held_flags = (uint16_t)flags;
+		write_once(&d->id, htole16(chain->id));
+		write_once(&d->len, htole32(len));
+	} else {
+		write_once((uint64_t *)(void *)&d->len,
+			   htole64(len | (uint64_t)chain->id << 32 | (uint64_t)flags << 48));
+	}
 	vq->used_idx = (virtq_pos)virtq_pos_advance(pos, chain->n_desc, vq->size);
 }
 
