@@ -118,26 +118,48 @@ static void discard_all(struct batch *batch)
 		batch->frames[i].drop = DROP_NOT_READY;
 }
 
-static void fill_batch(struct port_vhost *p, struct vhost_ring *r, struct batch *batch, unsigned n)
+/* Take the next chain, whatever it is made of. False: none is left, or none can be taken. */
+static __attribute__((noinline)) bool pop_any(struct port_vhost *p, struct vhost_ring *r, struct frame *f,
+					      struct iovec *iov)
 {
-	for (unsigned i = 0; i < n && batch->n_iov <= BATCH_IOV - FRAME_IOV_MAX; i++) {
-		struct frame *f = &batch->frames[i];
-		struct iovec *iov = &batch->iov[batch->n_iov];
-		struct virtq_chain chain;
-		int err = virtq_pop(&r->vq, VIRTQ_READABLE, iov, FRAME_IOV_MAX, &chain);
+	struct virtq_chain chain;
+	int err;
 
-		if (unlikely(err) && err != -ENOBUFS) {
-			if (err == -EPROTO) /* else its memory is still to come */
-				port_vhost_ring_broken(p, r);
-			break;
-		}
-		frame_from_chain(f, iov, &chain);
-		if (unlikely(err))
-			f->drop = DROP_BAD_CHAIN;
-		batch->n_iov += chain.n_iov;
-		batch->n = i + 1;
+	if (virtq_available(&r->vq, 1) == 0)
+		return false;
+	err = virtq_pop(&r->vq, VIRTQ_READABLE, iov, FRAME_IOV_MAX, &chain);
+	if (unlikely(err) && err != -ENOBUFS) {
+		if (err == -EPROTO) /* else its memory is still to come */
+			port_vhost_ring_broken(p, r);
+		return false;
 	}
-	for (unsigned i = 0; i < batch->n; i++)
+	frame_from_chain(f, iov, &chain);
+	if (unlikely(err))
+		f->drop = DROP_BAD_CHAIN;
+	return true;
+}
+
+static bool pop_one(struct port_vhost *p, struct vhost_ring *r, struct frame *f, struct iovec *iov)
+{
+	struct virtq_chain chain;
+
+	if (unlikely(!virtq_pop_plain(&r->vq, VIRTQ_READABLE, 1, &iov->iov_base, &chain)))
+		return pop_any(p, r, f, iov);
+	iov->iov_len = chain.len;
+	frame_from_chain(f, iov, &chain);
+	return true;
+}
+
+static void fill_batch(struct port_vhost *p, struct vhost_ring *r, struct batch *batch)
+{
+	unsigned n = 0, n_iov = 0;
+
+	while (n < BATCH_FRAMES && n_iov <= BATCH_IOV - FRAME_IOV_MAX &&
+	       pop_one(p, r, &batch->frames[n], &batch->iov[n_iov]))
+		n_iov += batch->frames[n++].n_iov;
+	batch->n = n;
+	batch->n_iov = n_iov;
+	for (unsigned i = 0; i < n; i++)
 		frame_open(&batch->frames[i], batch->heads[i], p->hdr_len);
 }
 
@@ -158,7 +180,6 @@ unsigned port_vhost_rx(struct port *port, unsigned queue, struct batch *batch)
 {
 	struct port_vhost *p = port_vhost_of(port);
 	struct vhost_ring *r = port_vhost_rx_ring(p, queue);
-	unsigned n;
 
 	if (!gate_try_enter(&r->gate))
 		return 0;
@@ -170,11 +191,8 @@ unsigned port_vhost_rx(struct port *port, unsigned queue, struct batch *batch)
 	 * frames. */
 	if (unlikely(r->vq.notify_enabled))
 		virtq_disable_notify(&r->vq);
-	n = virtq_available(&r->vq, BATCH_FRAMES);
-	if (n == 0)
-		goto nothing;
 	batch_reset(batch);
-	fill_batch(p, r, batch, MIN(n, BATCH_FRAMES));
+	fill_batch(p, r, batch);
 	if (batch->n == 0)
 		goto nothing;
 	if (unlikely(!r->enabled))

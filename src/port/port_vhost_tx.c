@@ -7,6 +7,7 @@
 
 #include "base/account.h"
 #include "base/barrier.h"
+#include "base/copy.h"
 #include "packet/csum.h"
 #include "packet/offload_fit.h"
 #include "port/port_vhost_priv.h"
@@ -112,29 +113,31 @@ static void push_room(struct virtq *vq, const struct room *room, uint32_t len)
 	}
 }
 
-/* The usual case by itself: one receive buffer that holds the whole frame in one piece. False: nothing was taken. */
-static bool put_in_one(struct port_vhost *p, struct virtq *vq, const struct frame *f)
+/* A frame without its header into `len` bytes, which are enough. */
+static always_inline void copy_frame(const struct frame *f, void *to, size_t len)
 {
-	uint32_t need = p->hdr_len + f->len;
-	struct virtq_chain chain;
-	struct iovec iov[2];
-	int err;
+	struct iovec iov = { to, len };
 
-	if (unlikely(virtq_available(vq, 1) == 0))
+	if (likely(f->head_len == f->len && f->len <= COPY_SHORT_MAX && !f->finish_csum))
+		copy_short(to, f->head, f->len);
+	else
+		frame_copy(f, &iov, 1);
+}
+
+/* The usual case by itself: one receive buffer that holds the whole frame in one piece. False: nothing was taken. */
+static always_inline bool put_in_one(const struct port_vhost *p, struct virtq *vq, const struct frame *f)
+{
+	unsigned hdr_len = p->hdr_len;
+	uint32_t need = hdr_len + f->len;
+	struct virtq_chain chain;
+	uint8_t *to;
+
+	if (unlikely(!virtq_pop_plain(vq, VIRTQ_WRITABLE, need, (void **)&to, &chain)))
 		return false;
-	err = virtq_pop(vq, VIRTQ_WRITABLE, iov, 2, &chain);
-	if (unlikely(err) && err != -ENOBUFS)
-		return false;
-	if (unlikely(err || chain.n_iov != 1 || chain.len < need)) {
-		virtq_unpop(vq, chain.n_desc);
-		return false;
-	}
-	vnet_words_write(iov->iov_base, p->hdr_len, vnet_words_from_offload(&f->offload, 1));
+	vnet_words_write(to, hdr_len, vnet_words_from_offload(&f->offload, 1));
+	copy_frame(f, to + hdr_len, chain.len - hdr_len);
 	if (unlikely(vq->buffer_log))
-		virtq_log_written(vq, iov, 1, need);
-	iov->iov_base = (uint8_t *)iov->iov_base + p->hdr_len;
-	iov->iov_len -= p->hdr_len;
-	frame_copy(f, iov, 1);
+		virtq_log_written(vq, &(struct iovec){ to, need }, 1, need);
 	virtq_push(vq, &chain, need);
 	return true;
 }
@@ -161,10 +164,22 @@ static __attribute__((noinline)) enum taken put_in_many(struct port_vhost *p, st
 	return TAKEN;
 }
 
-/* One frame that the guest takes as it is (but for finish_csum). */
-static enum taken put_frame(struct port_vhost *p, struct virtq *vq, const struct frame *f)
+/* Put what the guest takes as it is and what fits one buffer each, up to the first frame that is another kind. Returns how many. */
+static unsigned put_run(const struct port_vhost *p, struct virtq *vq, struct frame *const *frames, unsigned n,
+			struct port_tally *tally)
 {
-	return likely(put_in_one(p, vq, f)) ? TAKEN : put_in_many(p, vq, f);
+	struct port_tally t = *tally; /* in registers: nobody else looks at it */
+	uint32_t caps = p->caps;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		virtq_prefetch(vq, TX_PREFETCH);
+		if (unlikely(!offload_passes(frames[i], caps) || !put_in_one(p, vq, frames[i])))
+			break;
+		port_tally_frame(&t, frames[i]);
+	}
+	*tally = t;
+	return i;
 }
 
 /* A frame that the guest cannot take as it is. Where the ring fills up in between, f->segs_sent says where to go on. */
@@ -180,7 +195,7 @@ static enum taken put_fitted(struct port_vhost *p, struct virtq *vq, struct port
 		return TAKEN;
 	}
 	while ((out = offload_fit_next(&fit))) {
-		enum taken t = put_frame(p, vq, out);
+		enum taken t = put_in_one(p, vq, out) ? TAKEN : put_in_many(p, vq, out);
 
 		if (t != TAKEN)
 			return t;
@@ -196,19 +211,20 @@ static enum taken put_fitted(struct port_vhost *p, struct virtq *vq, struct port
 	return TAKEN;
 }
 
+/* A frame at which put_run() stopped. */
 static enum taken put(struct port_vhost *p, struct virtq *vq, struct port_counters *c, struct port_tally *tally,
 		      struct frame *f)
 {
 	enum taken t;
 
-	if (unlikely(!offload_passes(f, p->caps))) {
+	if (!offload_passes(f, p->caps)) {
 		account_lap(ACCOUNT_COPY, 0);
 		t = put_fitted(p, vq, c, tally, f);
 		account_lap(ACCOUNT_FIT, 1);
 		return t;
 	}
-	t = put_frame(p, vq, f);
-	if (likely(t == TAKEN))
+	t = put_in_many(p, vq, f);
+	if (t == TAKEN)
 		port_tally_frame(tally, f);
 	return t;
 }
@@ -236,9 +252,10 @@ unsigned port_vhost_tx(struct port *port, unsigned queue, struct frame *const *f
 	for (i = 0; i < n; i++) {
 		enum taken t;
 
-		virtq_prefetch(&r->vq, TX_PREFETCH);
+		i += put_run(p, &r->vq, frames + i, n - i, &tally);
+		if (likely(i == n))
+			break;
 		t = put(p, &r->vq, c, &tally, frames[i]);
-
 		if (t == RING_FULL)
 			break;
 		if (unlikely(t == TOO_SMALL))

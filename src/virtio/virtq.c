@@ -67,6 +67,7 @@ int virtq_init(struct virtq *vq, const struct virtq_config *config, const struct
 void virtq_stop(struct virtq *vq)
 {
 	vq->running = false;
+	vq->cache = (struct guest_mem_cache){ 0 };
 	vq->journal = NULL;
 	vq->inflight = NULL;
 	forget_available(vq);

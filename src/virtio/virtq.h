@@ -57,6 +57,15 @@ static always_inline int virtq_pop(struct virtq *vq, enum virtq_dir dir, struct 
 /* Is there a chain that cannot be popped because part of its memory has still to arrive? Slow. */
 bool virtq_waits_for_memory(struct virtq *vq, enum virtq_dir dir);
 
+/* The usual case by itself, without virtq_available() before: there is a next chain, and it is one plain descriptor of `need` > 0 bytes or
+ * more, at *base. Else false, and nothing is popped. */
+static always_inline bool virtq_pop_plain(struct virtq *vq, enum virtq_dir dir, uint32_t need, void **base,
+					  struct virtq_chain *chain)
+{
+	return vq->packed ? virtq_packed_pop_plain(vq, dir, need, base, chain)
+			  : virtq_split_pop_plain(vq, dir, need, base, chain);
+}
+
 /* Take back the last pops (none of them pushed); `n_desc` is the sum of theirs. */
 static always_inline void virtq_unpop(struct virtq *vq, unsigned n_desc)
 {

@@ -68,6 +68,24 @@ not_short:
 	return virtq_split_pop_chain(vq, dir, head, iov, max, chain);
 }
 
+static always_inline bool virtq_split_pop_plain(struct virtq *vq, enum virtq_dir dir, uint32_t need, void **base,
+						struct virtq_chain *chain)
+{
+	uint64_t len = 0;
+	struct iovec iov;
+	uint16_t head;
+
+	if (unlikely(virtq_split_available(vq, 1) == 0))
+		return false;
+	head = le16toh(read_once(&vq->avail->ring[vq->last_avail & vq->mask]));
+	if (unlikely(head >= vq->size || virtq_split_piece(vq, dir, head, &iov, &len) != 0 || len < need))
+		return false;
+	*base = iov.iov_base;
+	*chain = (struct virtq_chain){ .id = head, .n_desc = 1, .n_iov = 1, .len = (uint32_t)len };
+	vq->last_avail++;
+	return true;
+}
+
 static always_inline void virtq_split_prefetch(const struct virtq *vq, unsigned ahead)
 {
 	uint16_t head = le16toh(read_once(&vq->avail->ring[(vq->last_avail + ahead) & vq->mask]));

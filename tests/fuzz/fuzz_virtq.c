@@ -96,9 +96,14 @@ static void do_pop(struct machine *m, unsigned arg)
 	int err;
 
 	for (unsigned i = 0; i <= arg % 8 && m->n_held < m->config.size; i++) {
-		if (virtq_available(&m->vq, 1 + arg % 8) == 0)
+		if (arg & 0x40 && max > 0 && virtq_pop_plain(&m->vq, m->dir, 1 + arg % 8, &iov->iov_base, &chain)) {
+			iov->iov_len = chain.len;
+			err = 0;
+		} else if (virtq_available(&m->vq, 1 + arg % 8) > 0) {
+			err = virtq_pop(&m->vq, m->dir, iov, max, &chain);
+		} else {
 			return;
-		err = virtq_pop(&m->vq, m->dir, iov, max, &chain);
+		}
 		check(err == 0 || err == -ENOBUFS || err == -EPROTO, "pop's result");
 		check((err == -EPROTO) == (virtq_error(&m->vq) != NULL),
 		      "broken without an error, or the other way round");

@@ -116,7 +116,7 @@ static int pop(struct ring *r, enum virtq_dir dir, struct virtq_chain *chain)
 {
 	static struct iovec iov[1024];
 
-	return virtq_pop(&r->dev, dir, iov, ARRAY_SIZE(iov), chain);
+	return ring_pop(&r->dev, dir, iov, ARRAY_SIZE(iov), chain);
 }
 
 /* The ring says `error`, and nothing moves any more: the descriptors are as they were. */
