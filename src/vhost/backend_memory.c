@@ -39,16 +39,8 @@ static const char *describe(int err)
 
 static int add_region(struct vhost_backend *b, const struct vhost_user_region *reg, unsigned fd_idx)
 {
-	int err;
-
-	/* "Memory region description". Then the addresses of rings, too, are the guest's, and found like any others. */
-	if ((b->protocol_features & (1ull << VHOST_USER_PROTOCOL_F_GPA_ADDRESSES)) && reg->user_addr != reg->guest_addr)
-		return vhost_backend_reason(b, -EINVAL,
-					    "region at %#" PRIx64 " has the user address %#" PRIx64
-					    " in spite of GPA_ADDRESSES",
-					    reg->guest_addr, reg->user_addr);
-	err = guest_mem_add_fd(&b->mem, reg->guest_addr, reg->user_addr, reg->size, b->socket.fds[fd_idx],
-			       reg->mmap_offset);
+	int err = guest_mem_add_fd(&b->mem, reg->guest_addr, reg->user_addr, reg->size, b->socket.fds[fd_idx],
+				   reg->mmap_offset);
 
 	if (b->mem.arrivals)
 		arrivals_allow(b->mem.arrivals, false);

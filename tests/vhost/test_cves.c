@@ -23,8 +23,7 @@ static void negotiate_all(struct rig *rig, struct peer *p)
 {
 	peer_connect(p, rig);
 	peer_negotiate(rig, p, BIT(VIRTIO_F_VERSION_1) | BIT(30),
-		       peer_get_u64(rig, p, VHOST_USER_GET_PROTOCOL_FEATURES) &
-			   ~BIT(VHOST_USER_PROTOCOL_F_GPA_ADDRESSES));
+		       peer_get_u64(rig, p, VHOST_USER_GET_PROTOCOL_FEATURES));
 	peer_set_memory(rig, p);
 }
 

@@ -76,8 +76,7 @@ static void bring_to(struct rig *rig, struct peer *p, enum state state)
 	peer_connect(p, rig);
 	if (state >= NEGOTIATED)
 		peer_negotiate(rig, p, BIT(VIRTIO_F_VERSION_1) | BIT(30),
-			       peer_get_u64(rig, p, VHOST_USER_GET_PROTOCOL_FEATURES) &
-				   ~BIT(VHOST_USER_PROTOCOL_F_GPA_ADDRESSES));
+			       peer_get_u64(rig, p, VHOST_USER_GET_PROTOCOL_FEATURES));
 	if (state >= WITH_MEMORY)
 		peer_set_memory(rig, p);
 	rig_run(rig);
@@ -325,25 +324,6 @@ static void test_ring_without_memory(void **state)
 	peer_deinit(&p);
 }
 
-/* "this field contain guest physical address instead and must duplicate guest address field" */
-static void test_gpa_addresses(void **state)
-{
-	struct vhost_user_mem_table t = peer_table();
-	struct rig *rig = *state;
-	struct peer p;
-
-	peer_init(&p);
-	peer_connect(&p, rig);
-	peer_negotiate(rig, &p, BIT(VIRTIO_F_VERSION_1) | BIT(30),
-		       BIT(VHOST_USER_PROTOCOL_F_GPA_ADDRESSES) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK));
-	t.regions[0].user_addr = t.regions[0].guest_addr;
-	assert_int_equal(peer_ask(rig, &p, VHOST_USER_SET_MEM_TABLE, &t, peer_table_size(&t), &p.mem_fd, 1), 0);
-	t.regions[0].user_addr += 0x1000;
-	assert_int_not_equal(peer_ask(rig, &p, VHOST_USER_SET_MEM_TABLE, &t, peer_table_size(&t), &p.mem_fd, 1), 0);
-	assert_non_null(strstr(vhost_backend_error(rig->b), "has the user address 0x100001000 in spite of GPA"));
-	peer_deinit(&p);
-}
-
 /* A peer that stops in the middle of a message, or goes. */
 static void test_cut_short(void **state)
 {
@@ -583,7 +563,6 @@ int main(void)
 		T(test_illegal_in_state),
 		T(test_refusal_without_answer),
 		T(test_ring_without_memory),
-		T(test_gpa_addresses),
 		T(test_cut_short),
 		T(test_byte_by_byte),
 		T(test_descriptors_with_many_bytes),
