@@ -8,7 +8,7 @@
 #include "port/port_vhost.h"
 #include "switch_rig.h"
 
-enum { ROUNDS = 100, ROUNDS_INSTRUMENTED = 30, WARM_UP = 20, FRAMES = 40, SMALLEST_CHUNK = 32 };
+enum { ROUNDS = 100, ROUNDS_INSTRUMENTED = 40, WARM_UP = 30, FRAMES = 40, SMALLEST_CHUNK = 32 };
 
 static const char *const names[] = { "a", "b", "c" };
 
