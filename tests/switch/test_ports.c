@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_ports.c - Ports come, are used, and go, and nothing of them stays. */
 #include <malloc.h>
+#include <unistd.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -73,11 +74,15 @@ static void test_ports_leave_nothing_behind(void **state)
 		}
 		use_once(&rig, round);
 	}
+	/* The C library keeps some for itself; what leaks in each round is more than that. */
+	heap += (ROUNDS - WARM_UP) * SMALLEST_CHUNK - 1;
+	/* Other threads close descriptors (base/closer.h). */
+	for (unsigned ms = 0; ms < RIG_PATIENCE_MS && (rig_count_fds() > fds || mallinfo2().uordblks > heap); ms++)
+		usleep(1000);
 	assert_int_equal(rig_count_fds(), fds);
 	if (!rig_is_instrumented()) {
 		assert_int_equal(rig_count_maps(), maps);
-		/* The C library keeps some for itself; what leaks in each round is more than that. */
-		assert_in_range(mallinfo2().uordblks, 0, heap + (ROUNDS - WARM_UP) * SMALLEST_CHUNK - 1);
+		assert_in_range(mallinfo2().uordblks, 0, heap);
 	}
 	rig_stop(&rig);
 }
