@@ -55,11 +55,28 @@ static void coalesce(struct lane *lane, struct batch *b, uint64_t now_ns)
 	lane->gather_until_ns = b->n < BATCH_FRAMES ? now_ns + GATHER_NS : 0;
 }
 
-/* Keep the context's batch for this lane and give the context another. Without one, what waits is dropped after all. */
+/* Waiting is paid for with twice its time, from what the lane has gathered while nothing waited. */
+enum { WAITED_MOST_NS = 10 * 1000 * 1000 };
+
+static uint64_t waited_until(const struct lane *lane, uint64_t now_ns)
+{
+	return MAX(lane->waited_until_ns, now_ns - WAITED_MOST_NS);
+}
+
+static bool has_waited_enough(const struct lane *lane, uint64_t now_ns)
+{
+	return waited_until(lane, lane->held_since_ns) + 2 * (now_ns - lane->held_since_ns) > now_ns;
+}
+
+/* Keep the context's batch for this lane and give the context another. Without one, or when it has waited enough, what waits is dropped
+ * after all. */
 static bool hold(struct lane *lane, struct lane_context *ctx)
 {
-	struct batch *other = ctx->n_spare ? ctx->spare[--ctx->n_spare] : batch_create();
+	struct batch *other = NULL;
 
+	lane->held_since_ns = ctx->now_ns;
+	if (!has_waited_enough(lane, ctx->now_ns))
+		other = ctx->n_spare ? ctx->spare[--ctx->n_spare] : batch_create();
 	if (!other) {
 		forward_drop_waiting(ctx->snapshot, ctx->batch, DROP_RING_FULL);
 		return false;
@@ -73,6 +90,7 @@ static void give_back(struct lane *lane, struct lane_context *ctx)
 {
 	struct batch *b = lane->held;
 
+	lane->waited_until_ns = waited_until(lane, lane->held_since_ns) + 2 * (ctx->now_ns - lane->held_since_ns);
 	lane->port->ops->rx_done(lane->port, lane->queue, b);
 	lane->held = NULL;
 	if (ctx->n_spare < ctx->max_spare)
@@ -95,8 +113,11 @@ static enum lane_result retry(struct lane *lane, struct lane_context *ctx)
 		lane_release(lane, ctx);
 		return LANE_BUSY;
 	}
-	if (!forward_retry(ctx->snapshot, lane->held, ctx->now_ns))
-		return LANE_WAITING;
+	if (!forward_retry(ctx->snapshot, lane->held, ctx->now_ns)) {
+		if (!has_waited_enough(lane, ctx->now_ns))
+			return LANE_WAITING;
+		forward_drop_waiting(ctx->snapshot, lane->held, DROP_RING_FULL);
+	}
 	give_back(lane, ctx);
 	return LANE_BUSY;
 }

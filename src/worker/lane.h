@@ -8,7 +8,8 @@
  *	armed    the sender notifies through wake_fd; costs nothing until it does
  *
  * and a polled lane may hold a batch: frames that wait for a receiver whose ring is full. It takes in no more until they are
- * gone, and gives them up at once when control wants the queue. */
+ * gone, and gives them up at once when control wants the queue. A receiver may hold up its senders a quarter of the time
+ * (switch/forward.h); a lane is held up half of the time at most, or a few receivers that take turns could stop it. */
 #ifndef RINGWAY_WORKER_LANE_H
 #define RINGWAY_WORKER_LANE_H
 
@@ -32,6 +33,8 @@ struct lane {
 	int wake_fd;            /* our own duplicate, registered with the worker's epoll; -1: none */
 	uint64_t last_frame_ns; /* CLOCK_MONOTONIC, of the turn in which frames were last seen */
 	struct batch *held;
+	/* How long it may be held up in all, whoever the receivers are: as long as it was not, which is up to WAITED_MOST_NS. */
+	uint64_t held_since_ns, waited_until_ns;
 	/* Of a port that coalesces what comes in, else NULL. Its frames are left to gather for a moment after others were taken, or
 	 * a worker that is quicker than the sender would see them one by one. */
 	struct gro *gro;
