@@ -323,11 +323,9 @@ static void end(struct daemon *d)
 /* What the service manager has kept may be of no use: then this is a start like any other. */
 static int start_or_start_again(struct daemon *d)
 {
-	int err = takeover_open(&d->takeover, d->options.handover, d->run_dir);
 	bool may_try_again = d->takeover.from_store;
+	int err = start(d);
 
-	if (!err)
-		err = start(d);
 	if (!err || !d->takeover.exists)
 		return err;
 	takeover_give_up(&d->takeover, d->error);
@@ -351,7 +349,9 @@ static int run(struct daemon *d)
 	if (!err)
 		err = enter_sandbox(d);
 	if (!err)
-		start_pagers();
+		err = takeover_open(&d->takeover, d->options.handover, d->run_dir);
+	if (!err)
+		takeover_with_log(&d->takeover, start_pagers);
 	if (!err)
 		err = start_closers();
 	if (!err)

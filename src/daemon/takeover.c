@@ -3,6 +3,7 @@
 #include "daemon/takeover.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -68,6 +69,25 @@ static void take_log(int fd)
 	dup3(fd, STDOUT_FILENO, 0);
 }
 
+static void give_back(int saved, int fd)
+{
+	if (saved < 0)
+		return;
+	dup3(saved, fd, 0);
+	close(saved);
+}
+
+void takeover_with_log(struct takeover *t, void (*start)(void))
+{
+	int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0), err = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	if (t->exists)
+		take_log(t->handover.log_fd);
+	start();
+	give_back(out, STDOUT_FILENO);
+	give_back(err, STDERR_FILENO);
+}
+
 static void apply_file(const struct handover *h, struct runtime *rt, const struct config *file)
 {
 	struct runtime_error e = { 0 };
@@ -105,17 +125,19 @@ void takeover_give_up(struct takeover *t, const char *why)
 
 bool takeover_leave(const struct handover_source *source)
 {
+	struct runtime_error e = { 0 };
 	struct handover_fds fds;
 	json_t *document;
 	int err;
 
 	handover_fds_init(&fds, false);
-	document = handover_store(source, &fds);
-	err = document ? fd_store_put(document, &fds) : -ENOMEM;
+	document = handover_store(source, &fds, &e);
+	err = document ? fd_store_put(document, &fds) : e.status;
 	if (err && document)
 		runtime_resume(source->rt);
 	if (err)
-		log_warning("connections cannot be left with the service manager: %s", strerror(-err));
+		log_warning("connections cannot be left with the service manager: %s",
+			    document ? strerrordesc_np(-err) : e.text);
 	json_decref(document);
 	handover_fds_deinit(&fds);
 	return err == 0;

@@ -17,6 +17,8 @@ struct takeover {
 
 /* 0, or negative errno (logged): --handover, and nobody hands over. */
 int takeover_open(struct takeover *t, bool from_daemon, const char *run_dir);
+/* Start processes that live as long as this one: they get the log that this one will take, and hold nothing of who started it. */
+void takeover_with_log(struct takeover *t, void (*start)(void));
 /* All is taken: the log, files, and what the configuration file `file` says otherwise than before go to `rt`. */
 void takeover_finish(struct takeover *t, struct runtime *rt, const struct config *file);
 /* It failed (why). */
