@@ -61,8 +61,8 @@ struct handover_server *handover_server_create(struct event_loop *loop, const st
 void handover_server_destroy(struct handover_server *s);
 void handover_server_own(struct handover_server *s);
 
-/* The two documents, when nobody asks for the first one: pauses the runtime. One object; NULL: out of memory, and the runtime goes on. */
-json_t *handover_store(const struct handover_source *source, struct handover_fds *fds);
+/* The two documents, when nobody asks for the first one: pauses the runtime. One object; NULL, with a text, and the runtime goes on. */
+json_t *handover_store(const struct handover_source *source, struct handover_fds *fds, struct runtime_error *e);
 
 /* Taking */
 

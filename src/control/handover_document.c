@@ -64,8 +64,8 @@ static json_t *running_json(const struct runtime *rt)
 	return tree;
 }
 
-/* {name: what `save` gives}; NULL: out of memory. */
-static json_t *ports_json(const struct runtime *rt, struct handover_fds *fds)
+/* {name: what `save` gives}; NULL: out of memory, or e->text. */
+static json_t *ports_json(const struct runtime *rt, struct handover_fds *fds, struct runtime_error *e)
 {
 	json_t *ports = json_object();
 	bool complete = ports;
@@ -75,7 +75,7 @@ static json_t *ports_json(const struct runtime *rt, struct handover_fds *fds)
 
 		for (size_t k = 0; k < n->n_ports; k++) {
 			json_t *port =
-			    fds ? handover_port_save(n->ports[k], fds) : handover_port_save_places(n->ports[k]);
+			    fds ? handover_port_save(n->ports[k], fds, e) : handover_port_save_places(n->ports[k]);
 
 			complete = complete && json_object_set_new(ports, n->ports[k]->config.name, port) == 0;
 		}
@@ -87,7 +87,7 @@ static json_t *ports_json(const struct runtime *rt, struct handover_fds *fds)
 }
 
 json_t *handover_state_json(const struct handover_source *source, const struct vhost_listener_state *server,
-			    struct handover_fds *fds)
+			    struct handover_fds *fds, struct runtime_error *e)
 {
 	const struct vhost_listener_state api = vhost_listener_save(source->api);
 	struct numbers n = {
@@ -107,10 +107,12 @@ json_t *handover_state_json(const struct handover_source *source, const struct v
 	json_object_set_new(state, "server", handover_pack(&handover_listener_form, server, fds));
 	json_object_set_new(state, "file", config_to_json(source->file, false));
 	complete = json_object_set_new(state, "config", running_json(source->rt)) == 0 &&
-		   json_object_set_new(state, "ports", ports_json(source->rt, fds)) == 0 && !fds->failed;
+		   json_object_set_new(state, "ports", ports_json(source->rt, fds, e)) == 0 && !fds->failed;
 	if (complete)
 		return state;
 	json_decref(state);
+	if (!*e->text)
+		runtime_fail(e, -ENOMEM, "", "out of memory");
 	return NULL;
 }
 
@@ -119,7 +121,7 @@ json_t *handover_places_json(const struct runtime *rt, uint64_t stopped_ns)
 	struct moment moment = { stopped_ns };
 	json_t *places = handover_pack(&places_form, &moment, NULL);
 
-	if (json_object_set_new(places, "ports", ports_json(rt, NULL)) == 0)
+	if (json_object_set_new(places, "ports", ports_json(rt, NULL, NULL)) == 0)
 		return places;
 	json_decref(places);
 	return NULL;

@@ -13,10 +13,10 @@ struct runtime;
 struct runtime_error;
 struct vhost_listener_state;
 
-/* New references; NULL: out of memory. `server`: of the handover's own socket. */
+/* New references; NULL, with a text: it cannot be handed over now. `server`: of the handover's own socket. */
 json_t *handover_state_json(const struct handover_source *source, const struct vhost_listener_state *server,
-			    struct handover_fds *fds);
-/* The runtime is paused, since `stopped_ns`. */
+			    struct handover_fds *fds, struct runtime_error *e);
+/* NULL: out of memory. The runtime is paused, since `stopped_ns`. */
 json_t *handover_places_json(const struct runtime *rt, uint64_t stopped_ns);
 
 /* Read h->state, but for its ports, into the rest of `h`. 0 or negative errno. */

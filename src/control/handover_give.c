@@ -14,7 +14,7 @@
 #include "control/handover.h"
 #include "control/handover_channel.h"
 #include "control/handover_document.h"
-#include "control/runtime.h"
+#include "control/runtime_priv.h"
 
 /* syscalls control: accept4 shutdown close getpid */
 
@@ -132,15 +132,22 @@ static int take_hello(struct giving *g, uint64_t deadline_ns)
 static int give_state(struct handover_server *s, struct giving *g, uint64_t deadline_ns)
 {
 	const struct vhost_listener_state server = vhost_listener_save(&s->listener);
+	struct runtime_error e = { 0 };
 	struct handover_fds fds;
 	json_t *state;
-	int err;
+	int err = 0;
 
 	handover_fds_init(&fds, false);
-	state = handover_state_json(&s->source, &server, &fds);
-	err = state ? handover_send(g->fd, state, &fds, deadline_ns) : -ENOMEM;
+	state = handover_state_json(&s->source, &server, &fds, &e);
+	if (state)
+		err = handover_send(g->fd, state, &fds, deadline_ns);
 	json_decref(state);
 	handover_fds_deinit(&fds);
+	if (!state) {
+		fail(g, e.status, "%.300s", e.text);
+		refuse(g);
+		return e.status;
+	}
 	return err ? lost(g, err) : expect(g, "ready", deadline_ns);
 }
 
@@ -308,19 +315,21 @@ void handover_server_own(struct handover_server *s)
 
 /* For a store */
 
-json_t *handover_store(const struct handover_source *source, struct handover_fds *fds)
+json_t *handover_store(const struct handover_source *source, struct handover_fds *fds, struct runtime_error *e)
 {
 	static const struct vhost_listener_state none = { .fd = -1 };
 	uint64_t stopped_ns = clock_ns();
 	json_t *document, *state, *places;
 
 	runtime_pause(source->rt);
-	state = handover_state_json(source, &none, fds);
+	state = handover_state_json(source, &none, fds, e);
 	places = state ? handover_places_json(source->rt, stopped_ns) : NULL;
 	document = json_object();
 	json_object_set_new(document, "state", state);
 	if (json_object_set_new(document, "places", places) == 0)
 		return document;
+	if (!*e->text)
+		runtime_fail(e, -ENOMEM, "", "out of memory");
 	json_decref(document);
 	runtime_resume(source->rt);
 	return NULL;

@@ -192,11 +192,14 @@ static json_t *vhost_json(const struct vhost_backend_state *s, struct handover_f
 	return object;
 }
 
-static json_t *save_vhost(const struct port *port, struct handover_fds *fds)
+static json_t *save_vhost(const struct port *port, struct handover_fds *fds, struct runtime_error *e)
 {
-	struct vhost_backend_state s;
-	json_t *object = port_vhost_save(port, &s) == 0 ? vhost_json(&s, fds) : NULL;
+	struct vhost_backend_state s = { .n_regions = 0 };
+	int err = port_vhost_save(port, &s);
+	json_t *object = err ? NULL : vhost_json(&s, fds);
 
+	if (err == -EBUSY)
+		runtime_fail(e, err, "", "port %s: memory of its guest is still to come (postcopy)", port->name);
 	vhost_backend_state_deinit(&s);
 	return object;
 }
@@ -292,7 +295,7 @@ static int resume_tap(struct runtime *rt, const char *network, const struct port
 
 /* State: any */
 
-json_t *handover_port_save(const struct runtime_port *rp, struct handover_fds *fds)
+json_t *handover_port_save(const struct runtime_port *rp, struct handover_fds *fds, struct runtime_error *e)
 {
 	const struct runtime_port_state s = { .id = rp->port->id, .created_ns = rp->created_ns };
 	json_t *object = handover_pack(&port_form, &s, fds);
@@ -300,7 +303,7 @@ json_t *handover_port_save(const struct runtime_port *rp, struct handover_fds *f
 
 	switch (rp->config.type) {
 	case PORT_TYPE_VHOST_USER:
-		device = save_vhost(rp->port, fds);
+		device = save_vhost(rp->port, fds, e);
 		break;
 	case PORT_TYPE_TAP:
 		device = save_tap(rp->port, fds);

@@ -15,8 +15,8 @@ struct runtime_port;
 
 extern const struct handover_form handover_listener_form; /* of struct vhost_listener_state */
 
-/* New references. NULL: out of memory. The second when workers stand still. */
-json_t *handover_port_save(const struct runtime_port *rp, struct handover_fds *fds);
+/* New references. NULL: out of memory, or, with a text, cannot be handed over now. The second when workers stand still. */
+json_t *handover_port_save(const struct runtime_port *rp, struct handover_fds *fds, struct runtime_error *e);
 json_t *handover_port_save_places(const struct runtime_port *rp);
 
 /* Make the port of this configuration, as the state says. 0 or negative errno. */
