@@ -8,6 +8,7 @@ MEM, EVENT = 0x01, 0x11  # one descriptor: memory, an eventfd
 USER, GUEST, SIZE = 0x7F0000000000, 0x100000000, 1 << 20
 VERSION_1, PROTOCOL, LOG_ALL, PACKED, IN_ORDER, EVENT_IDX = 1 << 32, 1 << 30, 1 << 26, 1 << 34, 1 << 35, 1 << 29
 LOG_SHMFD, VRING_F_LOG = 1 << 1, 1
+CONFIG, DEVICE_STATE, SKIP_DRAIN = 1 << 9, 1 << 19, 1 << 20 | 1 << 23
 
 
 def parcel(body, fds=0):
@@ -104,6 +105,9 @@ seeds = {
     + inflight(2, 64, 0x8000) + ring(0),
     "inflight-packed": packed + state(11, 0, 0) + inflight(2, 64, 0x8000) + ring(0, base=0x8000) + enable(0)
     + write(0x40, struct.pack("=QIHH", GUEST + 0x5000, 9, 5, 0x82)) + state(11, 0, 0) + ring(0, base=0x8000),
+    "config-transfer": negotiate(ALL | CONFIG | DEVICE_STATE | SKIP_DRAIN) + table() + ring(0) + enable(0)
+    + msg(24, struct.pack("=III", 6, 4, 0) + bytes(4)) + msg(25, struct.pack("=III", 8, 2, 1) + b"\x01\0")
+    + state(45, 0, 0) + msg(42, struct.pack("=II", 0, 0), EVENT) + msg(43) + msg(42, struct.pack("=II", 1, 0), MEM) + msg(43),
     "many-fds": negotiate(ALL) + parcel(struct.pack("=III", 5, 1, 264), 9),
 }
 folder = pathlib.Path(__file__).parent / "seeds" / "vhost"
