@@ -4,6 +4,7 @@
 
 #include <endian.h>
 
+#include "base/copy.h"
 #include "packet/crc32c.h"
 #include "packet/csum_impl.h"
 
@@ -31,6 +32,7 @@ void csum_init(void)
 
 	impl = impls[csum_impls(impls) - 1];
 	crc32c_init();
+	copy_init();
 }
 
 const char *csum_impl_name(void)

@@ -109,7 +109,7 @@ static void copy(struct cursor *dst, struct cursor *src, size_t n)
 	while (n > 0) {
 		size_t piece = cursor_peek(dst, cursor_peek(src, n));
 
-		memcpy(dst->p, src->p, piece);
+		copy_far(dst->p, src->p, piece);
 		cursor_advance(dst, piece);
 		cursor_advance(src, piece);
 		n -= piece;
@@ -178,12 +178,15 @@ static __attribute__((noinline)) void copy_to_one(const struct frame *f, uint8_t
 	size_t left = f->len - f->head_len;
 	size_t skip = f->iov_off;
 
-	memcpy(dst, f->head, f->head_len);
+	if (likely(f->head_len <= COPY_SHORT_MAX))
+		copy_short(dst, f->head, f->head_len);
+	else
+		memcpy(dst, f->head, f->head_len);
 	dst += f->head_len;
 	for (const struct iovec *iov = f->iov; left > 0; iov++) {
 		size_t piece = MIN(iov->iov_len - skip, left);
 
-		memcpy(dst, (const uint8_t *)iov->iov_base + skip, piece);
+		copy_far(dst, (const uint8_t *)iov->iov_base + skip, piece);
 		skip = 0;
 		dst += piece;
 		left -= piece;

@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/lost_memory.h"
 #include "load_end.h"
+#include "packet/csum.h"
 #include "port/port_vhost.h"
 #include "switch/fdb.h"
 #include "switch/forward.h"
@@ -397,6 +398,7 @@ int main(int argc, char **argv)
 	batch = batch_create();
 	if (!loop || !batch || !mkdtemp(dir) || lost_memory_init() < 0)
 		fail("start", strerror(errno));
+	csum_init();
 	calibrate();
 	if (!as_json && !list_only)
 		printf(
