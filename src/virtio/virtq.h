@@ -80,7 +80,9 @@ static always_inline void virtq_unpop(struct virtq *vq, unsigned n_desc)
 /* A hint: the buffer that is `ahead` pops away will be written to soon. Looks at the first descriptor of plain chains only. */
 static always_inline void virtq_prefetch(const struct virtq *vq, unsigned ahead)
 {
-	if (!vq->packed)
+	if (vq->packed)
+		virtq_packed_prefetch(vq, ahead);
+	else
 		virtq_split_prefetch(vq, ahead);
 }
 

@@ -7,6 +7,7 @@
 #ifndef RINGWAY_VIRTIO_VIRTQ_PACKED_H
 #define RINGWAY_VIRTIO_VIRTQ_PACKED_H
 
+#include "base/copy.h"
 #include "virtio/virtq_types.h"
 
 enum {
@@ -136,6 +137,20 @@ static always_inline bool virtq_packed_pop_plain(struct virtq *vq, enum virtq_di
 	vq->last_avail = (virtq_pos)virtq_pos_advance(pos, 1, vq->size);
 	vq->n_known -= vq->n_known > 0;
 	return true;
+}
+
+static always_inline void virtq_packed_prefetch(const struct virtq *vq, unsigned ahead)
+{
+	unsigned idx = (vq->last_avail & VIRTQ_POS_IDX) + ahead;
+	uint64_t off;
+
+	if (unlikely(idx >= vq->size))
+		return;
+	off = le64toh(read_once(&vq->packed_desc[idx].addr)) - vq->cache.start;
+	if (off < vq->cache.size) {
+		prefetch_to_write(vq->cache.host + off);
+		prefetch_to_write(vq->cache.host + off + CACHE_LINE);
+	}
 }
 
 static always_inline void virtq_packed_unpop(struct virtq *vq, unsigned n_desc)

@@ -7,6 +7,7 @@
 #ifndef RINGWAY_VIRTIO_VIRTQ_SPLIT_H
 #define RINGWAY_VIRTIO_VIRTQ_SPLIT_H
 
+#include "base/copy.h"
 #include "virtio/virtq_types.h"
 
 unsigned virtq_split_refill(struct virtq *vq);
@@ -94,8 +95,10 @@ static always_inline void virtq_split_prefetch(const struct virtq *vq, unsigned 
 	if ((uint16_t)(vq->avail_idx - vq->last_avail) <= ahead || head >= vq->size)
 		return;
 	off = le64toh(read_once(&vq->desc[head].addr)) - vq->cache.start;
-	if (off < vq->cache.size)
-		__builtin_prefetch(vq->cache.host + off, 1);
+	if (off < vq->cache.size) {
+		prefetch_to_write(vq->cache.host + off);
+		prefetch_to_write(vq->cache.host + off + CACHE_LINE);
+	}
 }
 
 static always_inline void virtq_split_unpop(struct virtq *vq, unsigned n)
