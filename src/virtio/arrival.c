@@ -33,7 +33,7 @@ struct arriving {
 
 /* Control */
 
-int arrivals_create(struct arrivals **out, int *uffd)
+int arrivals_create(struct arrivals **arrivals, int *uffd)
 {
 	struct arrivals *a = calloc(1, sizeof(*a));
 	int err;
@@ -44,7 +44,7 @@ int arrivals_create(struct arrivals **out, int *uffd)
 	if (err < 0)
 		free(a);
 	else
-		*out = a;
+		*arrivals = a;
 	return err;
 }
 
@@ -164,12 +164,16 @@ static bool test_bit(const uint64_t *bits, uint64_t i)
 /* Was it set already? */
 static bool set_bit(uint64_t *bits, uint64_t i)
 {
-	return __atomic_fetch_or(&bits[i / WORD], 1ull << i % WORD, __ATOMIC_ACQ_REL) >> i % WORD & 1;
+	uint64_t *word = bits + i / WORD;
+
+	return __atomic_fetch_or(word, 1ull << i % WORD, __ATOMIC_ACQ_REL) >> i % WORD & 1;
 }
 
 static void clear_bit(uint64_t *bits, uint64_t i)
 {
-	__atomic_fetch_and(&bits[i / WORD], ~(1ull << i % WORD), __ATOMIC_RELEASE);
+	uint64_t *word = bits + i / WORD;
+
+	__atomic_fetch_and(word, ~(1ull << i % WORD), __ATOMIC_RELEASE);
 }
 
 static void count_asked(struct arrivals *a, struct arriving *w, int n)

@@ -24,7 +24,7 @@ struct arrivals;
 /* Control thread. */
 
 /* Starts the process. *uffd: for the front-end, to be closed by the caller. 0 or negative errno. */
-int arrivals_create(struct arrivals **a, int *uffd);
+int arrivals_create(struct arrivals **arrivals, int *uffd);
 /* No region refers to it any more. NULL is fine. */
 void arrivals_destroy(struct arrivals *a);
 /* Readable when there is something for arrivals_take(). */
