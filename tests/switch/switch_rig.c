@@ -377,6 +377,13 @@ unsigned rig_count_fds(void)
 	return n;
 }
 
+void rig_wait_for_fds(unsigned n)
+{
+	for (unsigned ms = 0; ms < RIG_PATIENCE_MS && rig_count_fds() > n; ms++)
+		usleep(1000);
+	assert_int_equal(rig_count_fds(), n);
+}
+
 unsigned rig_count_maps(void)
 {
 	FILE *f = fopen("/proc/self/maps", "re");

@@ -88,6 +88,8 @@ void rig_spin_ns(uint64_t ns);
 /* Is this process slowed down and its memory counted by somebody else (valgrind, a sanitizer)? */
 bool rig_is_instrumented(void);
 unsigned rig_count_fds(void);
+/* There are `n` again: other threads close some (base/closer.h). */
+void rig_wait_for_fds(unsigned n);
 unsigned rig_count_maps(void);
 
 #endif

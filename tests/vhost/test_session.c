@@ -539,7 +539,7 @@ static void test_end_of_connection(void **state)
 		peer_deinit(&p);
 		rig_run(rig);
 		assert_at_rest(rig);
-		assert_int_equal(count_fds(), fds_idle);
+		wait_for_fds(fds_idle);
 		assert_int_equal(count_peer_maps(), 0);
 		assert_true(rig->features_changed > features_changed);
 		assert_true(rig->state_changed > state_changed);
