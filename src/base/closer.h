@@ -14,9 +14,9 @@
 
 struct closer;
 
-/* Start the threads; when this returns each has called `started` (NULL: nothing), before anything else. Once; otherwise they start
+/* Start the threads; when this returns each has called `call` (NULL: nothing), before anything else. Once; otherwise they start
  * when they are needed. 0 or negative errno. */
-int closer_start_threads(void (*started)(void));
+int closer_start_threads(void (*call)(void));
 
 /* NULL: out of memory. */
 struct closer *closer_create(void);

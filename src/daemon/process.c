@@ -10,7 +10,9 @@
 
 #include "daemon/fd_store.h"
 
+/* For as long as the process lives. */
 static char program[PATH_MAX], directory[PATH_MAX];
+static char **arguments;
 
 /* Where the executable is, whatever it was called as. When it was replaced since, the new one is there. */
 static void find_program(const char *called)
@@ -25,8 +27,7 @@ static void find_program(const char *called)
 
 void process_describe(struct api_process *p, int argc, char **argv)
 {
-	char **arguments = calloc((size_t)argc + 1, sizeof(*arguments)); /* for as long as the process lives */
-
+	arguments = calloc((size_t)argc + 1, sizeof(*arguments));
 	find_program(argv[0]);
 	if (!getcwd(directory, sizeof(directory)))
 		snprintf(directory, sizeof(directory), "/");
