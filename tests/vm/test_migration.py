@@ -48,6 +48,7 @@ class Traveller:
         it."""
         source, path = self.guest, self.lab.dir / f"migration{next(self.names)}"
         self.side = 1 - self.side
+        self.allow_postcopy(source, False)  # it may have come so itself
         target = self.qemu("-incoming", f"unix:{path}")
         eventually(path.exists, what="the target listens")
         if when_most_is_sent:
@@ -67,13 +68,17 @@ class Traveller:
         self.side = 1 - self.side
         target = self.qemu("-incoming", "defer")
         for guest in source, target:
-            guest.qmp("migrate-set-capabilities", capabilities=[{"capability": "postcopy-ram", "state": True}])
+            self.allow_postcopy(guest, True)
         target.qmp("migrate-incoming", uri=f"unix:{path}")
         source.qmp("migrate-set-parameters", **{"max-bandwidth": 20 * MB})
         source.qmp("migrate", uri=f"unix:{path}")
         eventually(lambda: source.qmp("query-migrate")["status"] == "active", what="memory is sent")
         source.qmp("migrate-start-postcopy")
         return self.follow(source, target)
+
+    @staticmethod
+    def allow_postcopy(guest, state):
+        guest.qmp("migrate-set-capabilities", capabilities=[{"capability": "postcopy-ram", "state": state}])
 
     def follow(self, source, target):
         info = eventually(lambda: self.finished(source), timeout=120, every=0.1, what="the migration ends")
