@@ -8,6 +8,7 @@
 
 #include "packet/batch.h"
 #include "virtio/arrival.h"
+#include "virtio/virtq_iotlb.h"
 #include "virtio/vnet_hdr.h"
 
 enum { TABLE_ENTRY = sizeof(struct vring_desc) };
@@ -107,6 +108,8 @@ int virtq_walk_add_slow(struct virtq *vq, struct virtq_walk *w, uint64_t addr, u
 				   flags);
 	if (unlikely(len == 0))
 		return 0; /* no piece: the specification does not forbid it, and vhost and DPDK take it */
+	if (unlikely(vq->iotlb))
+		return virtq_iotlb_add(vq, w, addr, len);
 	err = guest_mem_translate(vq->mem, &vq->cache, addr, len, w->iov, &w->n, w->max);
 	if (unlikely(err == -EFAULT))
 		return virtq_break(vq, "buffer is outside guest memory", len);
@@ -122,8 +125,11 @@ int virtq_walk_end(struct virtq *vq, const struct virtq_walk *w, int err, struct
 		return err;
 	if (unlikely(w->len > UINT32_MAX))
 		return virtq_break(vq, "chain is longer than 4 GiB", w->n); /* 2.7.5.2 */
-	if (unlikely(w->missing || err == -EAGAIN))
+	if (unlikely(w->missing || err == -EAGAIN)) {
+		if (vq->iotlb)
+			virtq_stall(vq);
 		return -EAGAIN;
+	}
 	chain->n_iov = err ? 0 : (uint16_t)w->n;
 	chain->len = err ? 0 : (uint32_t)w->len;
 	return err;
@@ -139,6 +145,8 @@ int virtq_table_open(struct virtq *vq, struct virtq_table *t, uint64_t addr, uin
 		return virtq_break(vq, "indirect table has a length that is not a multiple of 16", len);
 	if (unlikely(len > VIRTQ_INDIRECT_MAX * TABLE_ENTRY))
 		return virtq_break(vq, "indirect table is too long", len);
+	if (unlikely(vq->iotlb))
+		return virtq_iotlb_open(vq, t, addr, len);
 	err = guest_mem_translate(vq->mem, &vq->cache, addr, len, &piece, &n, 1);
 	if (unlikely(err == -EFAULT))
 		return virtq_break(vq, "indirect table is outside guest memory", len);
@@ -156,6 +164,8 @@ noinline_cold const void *virtq_table_fetch(struct virtq *vq, struct virtq_table
 {
 	uint64_t addr = t->addr + (uint64_t)i * TABLE_ENTRY;
 
+	if (vq->iotlb)
+		return virtq_iotlb_read(vq, addr, t->fetched, TABLE_ENTRY) == 0 ? t->fetched : NULL;
 	if (guest_mem_read(vq->mem, &vq->cache, addr, t->fetched, TABLE_ENTRY) < 0) {
 		virtq_break(vq, "indirect table is outside guest memory", i);
 		return NULL;

@@ -47,7 +47,7 @@ static always_inline unsigned virtq_available(struct virtq *vq, unsigned want)
 
 /* Pop the next chain; the caller knows from virtq_available() that there is one. Fills iov[0..n_iov), at most `max` pieces.
  * 0; -ENOBUFS: more than `max` pieces (chain is popped, n_iov is 0: push it back with length 0); -EPROTO: ring is broken; -EAGAIN: part
- * of the chain's memory has still to arrive (arrival.h), and nothing is popped. */
+ * of the chain's memory has still to arrive (arrival.h), or to be translated (virtq_iotlb.h), and nothing is popped. */
 static always_inline int virtq_pop(struct virtq *vq, enum virtq_dir dir, struct iovec *iov, unsigned max,
 				   struct virtq_chain *chain)
 {

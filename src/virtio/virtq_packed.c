@@ -3,6 +3,8 @@
  * notifications. */
 #include "virtio/virtq_packed.h"
 
+#include "virtio/virtq_iotlb.h"
+
 /* Fewer are not worth the call: who takes one buffer after the other asks for one at a time. */
 enum { SCAN_AHEAD = 32 };
 
@@ -19,7 +21,7 @@ unsigned virtq_packed_scan(struct virtq *vq, unsigned want)
 	unsigned n = vq->n_known, left = size;
 	bool whole = true;
 
-	if (!vq->running || vq->error)
+	if (!vq->running || vq->error || (unlikely(vq->stalled) && virtq_stalls(vq)))
 		return 0;
 	for (want = MAX(want, SCAN_AHEAD); n < want && left > 0; left--) {
 		/* The head's flags before the rest of its chain. */
@@ -52,7 +54,7 @@ static int walk_table(struct virtq *vq, struct virtq_walk *w, uint64_t addr, uin
 
 		d = likely(t.entries) ? (const struct vring_packed_desc *)t.entries + i : virtq_table_fetch(vq, &t, i);
 		if (unlikely(!d))
-			return -EPROTO;
+			return virtq_fault(vq);
 		flags = le16toh(read_once(&d->flags));
 		if (unlikely(flags & VRING_DESC_F_INDIRECT))
 			return virtq_break(vq, "indirect descriptor inside an indirect table", flags);

@@ -2,12 +2,14 @@
 /* virtq_split.c - The device side of a split ring: chains that are more than one plain descriptor, and notifications. */
 #include "virtio/virtq_split.h"
 
+#include "virtio/virtq_iotlb.h"
+
 /* Read the driver's index. Returns the number of chains there, 0 when it is not a possible number. */
 unsigned virtq_split_refill(struct virtq *vq)
 {
 	uint16_t idx, n;
 
-	if (!vq->running || vq->error)
+	if (!vq->running || vq->error || (unlikely(vq->stalled) && virtq_stalls(vq)))
 		return 0;
 	/* The index before the ring entries, descriptors and buffers that it covers. */
 	idx = le16toh(load_acquire(&vq->avail->idx));
@@ -53,7 +55,7 @@ static int walk(struct virtq *vq, struct virtq_walk *w, uint32_t i)
 			return virtq_break(vq, "descriptor chain loops", i);
 		d = likely(t.entries) ? (const struct vring_desc *)t.entries + i : virtq_table_fetch(vq, &t, i);
 		if (unlikely(!d))
-			return -EPROTO;
+			return virtq_fault(vq);
 		addr = le64toh(read_once(&d->addr));
 		len = le32toh(read_once(&d->len));
 		flags = le16toh(read_once(&d->flags));

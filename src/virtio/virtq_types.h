@@ -17,6 +17,7 @@
 #include "virtio/virtq_journal.h"
 
 struct dirty_log;
+struct virtq_iotlb;
 
 enum {
 	VIRTQ_SIZE_MAX = 32768,
@@ -86,6 +87,10 @@ struct virtq {
 	const struct dirty_log *buffer_log, *ring_log;
 	uint64_t log_addr;
 
+	/* Behind an IOMMU (virtq_iotlb.h). NULL: addresses are the guest's physical ones. */
+	struct virtq_iotlb *iotlb;
+	bool stalled; /* the worker's: a translation is missing */
+
 	/* For a front-end that wants to know what is in flight; not together with a journal. NULL: nobody does. */
 	void *inflight;
 	uint16_t n_noted; /* packed: entries of the area that are taken by what was pushed since the last publication */
@@ -111,7 +116,7 @@ struct virtq_walk {
 	bool missing;   /* some of it is not here yet (arrival.h) */
 };
 
-/* The rest of virtq_walk_add(): a buffer that crosses regions, lies in another one, has no byte or may not be there. */
+/* The rest of virtq_walk_add(): a buffer that crosses regions, lies in another one, has no byte or may not be there. Also -EAGAIN. */
 int virtq_walk_add_slow(struct virtq *vq, struct virtq_walk *w, uint64_t addr, uint32_t len, uint16_t flags);
 
 /* Add one descriptor's buffer. 0, -ENOBUFS (no room), -EPROTO (ring is broken now). */
@@ -141,9 +146,14 @@ struct virtq_table {
 	uint64_t fetched[2]; /* the entry that was fetched last */
 };
 
-/* Find the table that an indirect descriptor names. 0, -EAGAIN (it is not here yet) or -EPROTO. */
+/* Find the table that an indirect descriptor names. 0, -EAGAIN (it is not here yet, or not translated) or -EPROTO. */
 int virtq_table_open(struct virtq *vq, struct virtq_table *t, uint64_t addr, uint32_t len);
-/* Copy 16-byte entry `i` < t->n of a table that is not in one piece. NULL: ring is broken now. */
+/* Copy 16-byte entry `i` < t->n of a table that is not in one piece. NULL: virtq_fault() says why. */
 const void *virtq_table_fetch(struct virtq *vq, struct virtq_table *t, uint32_t i);
+/* The ring is broken, or else a translation is missing. */
+static inline int virtq_fault(const struct virtq *vq)
+{
+	return vq->error ? -EPROTO : -EAGAIN;
+}
 
 #endif
