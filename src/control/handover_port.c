@@ -51,6 +51,7 @@ static const struct handover_field ring_fields[] = {
 	HANDOVER_FIELD(BOOL, struct vhost_ring_state, has_num),
 	HANDOVER_FIELD(BOOL, struct vhost_ring_state, logs_used),
 	HANDOVER_FIELD(BOOL, struct vhost_ring_state, placed),
+	HANDOVER_FIELD(BOOL, struct vhost_ring_state, waits),
 	HANDOVER_FIELD(NUMBER, struct vhost_ring_state, num),
 	HANDOVER_FIELD(NUMBER, struct vhost_ring_state, base),
 	HANDOVER_FIELD(NUMBER, struct vhost_ring_state, desc_user_addr),
@@ -72,6 +73,13 @@ static const struct handover_field inflight_fields[] = {
 };
 FORM(inflight_form, inflight_fields);
 
+static const struct handover_field channel_fields[] = {
+	HANDOVER_FIELD(FD, struct vhost_channel_state, fd),
+	HANDOVER_FIELD(NUMBER, struct vhost_channel_state, n_unanswered),
+	HANDOVER_FIELD_OTHER("answer"),
+};
+FORM(channel_form, channel_fields);
+
 static const struct handover_field vhost_fields[] = {
 	HANDOVER_FIELD(FD, struct vhost_backend_state, fd),
 	HANDOVER_FIELD(NUMBER, struct vhost_backend_state, features),
@@ -84,6 +92,7 @@ static const struct handover_field vhost_fields[] = {
 	HANDOVER_FIELD_OTHER("listener"),
 	HANDOVER_FIELD_OTHER("message"),
 	HANDOVER_FIELD_OTHER("message_fds"),
+	HANDOVER_FIELD_OTHER("channel"),
 	HANDOVER_FIELD_OTHER("log"),
 	HANDOVER_FIELD_OTHER("inflight"),
 	HANDOVER_FIELD_OTHER("regions"),
@@ -177,6 +186,14 @@ static int unpack_list(const struct handover_form *form, const json_t *array, vo
 
 /* State: vhost-user */
 
+static json_t *pack_channel(const struct vhost_channel_state *s, struct handover_fds *fds)
+{
+	json_t *object = handover_pack(&channel_form, s, fds);
+
+	json_object_set_new(object, "answer", handover_hex(s->answer, s->n_answer));
+	return object;
+}
+
 static json_t *vhost_json(const struct vhost_backend_state *s, struct handover_fds *fds)
 {
 	json_t *object = handover_pack(&vhost_form, s, fds);
@@ -184,6 +201,7 @@ static json_t *vhost_json(const struct vhost_backend_state *s, struct handover_f
 	json_object_set_new(object, "listener", handover_pack(&handover_listener_form, &s->listener, fds));
 	json_object_set_new(object, "message", handover_hex(s->message, s->n_message));
 	json_object_set_new(object, "message_fds", pack_fds(s->message_fds, s->n_message_fds, fds));
+	json_object_set_new(object, "channel", pack_channel(&s->channel, fds));
 	json_object_set_new(object, "log", handover_pack(&region_form, &s->log, fds));
 	json_object_set_new(object, "inflight", handover_pack(&inflight_form, &s->inflight, fds));
 	json_object_set_new(object, "regions",
@@ -214,6 +232,19 @@ static int read_message(const json_t *text, struct vhost_backend_state *s, const
 	return runtime_fail(e, -EPROTO, "", "%s: \"message\" is no message", where);
 }
 
+static int unpack_channel(const json_t *object, struct vhost_channel_state *s, const struct handover_fds *fds,
+			  const char *where, struct runtime_error *e)
+{
+	int err = handover_unpack(&channel_form, object, s, fds, where, e);
+	const json_t *text = json_object_get(object, "answer");
+	size_t len = json_string_length(text) / 2;
+
+	s->n_answer = (uint16_t)len;
+	if (err || (len <= sizeof(s->answer) && handover_unhex(text, s->answer, len)))
+		return err;
+	return runtime_fail(e, -EPROTO, "", "%s: \"answer\" is no part of one", where);
+}
+
 /* The caller releases `s`, whatever the result. */
 static int read_vhost(const json_t *object, struct vhost_backend_state *s, const struct handover_fds *fds,
 		      const char *where, struct runtime_error *e)
@@ -232,6 +263,8 @@ static int read_vhost(const json_t *object, struct vhost_backend_state *s, const
 	if (!err)
 		err = unpack_fds(json_object_get(object, "message_fds"), s->message_fds, VHOST_USER_FDS_MAX,
 				 &s->n_message_fds, fds, where, e);
+	if (!err)
+		err = unpack_channel(json_object_get(object, "channel"), &s->channel, fds, where, e);
 	if (!err)
 		err = handover_unpack(&region_form, json_object_get(object, "log"), &s->log, fds, where, e);
 	if (!err)

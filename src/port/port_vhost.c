@@ -5,6 +5,7 @@
 #include "port/port_vhost.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
@@ -30,9 +31,9 @@
 /* CTRL_VQ and what hangs on it are served by the front-end; the bits are offered because it asks us for them. With NOTIFICATION_DATA a
  * kick carries where the driver stands, as far as the front-end passes that on: kick descriptors are never read. */
 static const uint64_t OFFERED =
-    BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
-    BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER) |
-    BIT(VIRTIO_F_NOTIFICATION_DATA) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_CSUM) |
+    BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_F_ANY_LAYOUT) |
+    BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_PACKED) |
+    BIT(VIRTIO_F_IN_ORDER) | BIT(VIRTIO_F_NOTIFICATION_DATA) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_CSUM) |
     BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) |
     BIT(VIRTIO_NET_F_HOST_ECN) | BIT(VIRTIO_NET_F_HOST_UFO) | BIT(VIRTIO_NET_F_HOST_USO) |
     BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN) |
@@ -97,7 +98,7 @@ static void on_ring_changed(void *arg, unsigned ring)
 	while (active < p->port.n_queues) {
 		const struct vhost_ring *r = port_vhost_tx_ring(p, active);
 
-		if (!vhost_ring_is_usable(r) || !r->enabled)
+		if (!(vhost_ring_is_usable(r) || r->waits) || !r->enabled)
 			break;
 		active++;
 	}
@@ -239,6 +240,18 @@ static void destroy(struct port *port)
 	free(p);
 }
 
+/* A ring waits for the front-end's IOMMU. */
+static void add_waiting(const struct port_vhost *p, char *buf, size_t size)
+{
+	unsigned seconds;
+	uint64_t iova;
+	size_t len = strlen(buf);
+
+	if (vhost_backend_is_waiting(p->backend, &iova, &seconds))
+		snprintf(buf + len, size - len, "; for %u s the front-end has not translated address %#" PRIx64,
+			 seconds, iova);
+}
+
 static void status(const struct port *port, char *buf, size_t size)
 {
 	const struct port_vhost *p = container_of(port, const struct port_vhost, port);
@@ -250,11 +263,12 @@ static void status(const struct port *port, char *buf, size_t size)
 	else if (vhost_backend_is_in_postcopy(p->backend))
 		snprintf(buf, size, "connected, rings wait for their memory (postcopy)");
 	else if (vhost_backend_is_connected(p->backend))
-		snprintf(buf, size, "connected, driver not started");
+		snprintf(buf, size, "connected, driver not started%s%s", *error ? "; " : "", error);
 	else if (*error)
 		snprintf(buf, size, "waiting for a front-end on %s; last one: %s", p->socket, error);
 	else
 		snprintf(buf, size, "waiting for a front-end on %s", p->socket);
+	add_waiting(p, buf, size);
 }
 
 static uint32_t caps(const struct port *port)

@@ -129,8 +129,10 @@ static __attribute__((noinline)) bool pop_any(struct port_vhost *p, struct vhost
 		return false;
 	err = virtq_pop(&r->vq, VIRTQ_READABLE, iov, FRAME_IOV_MAX, &chain);
 	if (unlikely(err) && err != -ENOBUFS) {
-		if (err == -EPROTO) /* else its memory is still to come */
+		if (err == -EPROTO)
 			port_vhost_ring_broken(p, r);
+		else if (r->vq.iotlb) /* else its memory is still to come */
+			vhost_ring_ask(r, VIRTQ_READABLE);
 		return false;
 	}
 	frame_from_chain(f, iov, &chain);

@@ -240,6 +240,10 @@ unsigned port_vhost_tx(struct port *port, unsigned queue, struct frame *const *f
 	if (!gate_enter(&r->gate))
 		return 0;
 	if (unlikely(!vhost_ring_is_usable(r) || !r->enabled)) {
+		if (r->waits && r->enabled) {
+			gate_leave(&r->gate);
+			return 0;
+		}
 		port_count_drop(c, DROP_NOT_READY, n);
 		gate_leave(&r->gate);
 		return n;
@@ -272,6 +276,9 @@ unsigned port_vhost_tx(struct port *port, unsigned queue, struct frame *const *f
 	if (likely(!r->broken))
 		port_vhost_publish(r, c);
 	account_lap(ACCOUNT_PUBLISH, 0);
+	/* By the time of the next frames the front-end may have translated the next buffers. */
+	if (unlikely(r->vq.iotlb && !r->broken))
+		vhost_ring_ask(r, VIRTQ_WRITABLE);
 	if (unlikely(r->vq.error && !r->broken))
 		port_vhost_ring_broken(p, r);
 	gate_leave(&r->gate);

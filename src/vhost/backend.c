@@ -83,13 +83,14 @@ uint64_t vhost_backend_offered_features(const struct vhost_backend *b)
 
 uint64_t vhost_backend_offered_protocol_features(const struct vhost_backend *b)
 {
-	uint64_t f =
-	    1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_LOG_SHMFD |
-	    1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK | 1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD |
-	    1ull << VHOST_USER_PROTOCOL_F_RESET_DEVICE | 1ull << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS |
-	    1ull << VHOST_USER_PROTOCOL_F_CONFIG | 1ull << VHOST_USER_PROTOCOL_F_STATUS |
-	    1ull << VHOST_USER_PROTOCOL_F_DEVICE_STATE | 1ull << VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT |
-	    1ull << VHOST_USER_PROTOCOL_F_GPA_ADDRESSES | 1ull << VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN;
+	uint64_t f = 1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_LOG_SHMFD |
+		     1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK | 1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ |
+		     1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD | 1ull << VHOST_USER_PROTOCOL_F_RESET_DEVICE |
+		     1ull << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS | 1ull << VHOST_USER_PROTOCOL_F_CONFIG |
+		     1ull << VHOST_USER_PROTOCOL_F_STATUS | 1ull << VHOST_USER_PROTOCOL_F_DEVICE_STATE |
+		     1ull << VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT |
+		     1ull << VHOST_USER_PROTOCOL_F_GPA_ADDRESSES |
+		     1ull << VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN;
 
 	if (b->config.mtu > 0)
 		f |= 1ull << VHOST_USER_PROTOCOL_F_MTU;
@@ -113,6 +114,8 @@ static void forget_session(struct vhost_backend *b)
 	vhost_backend_park(b);
 	for (unsigned i = 0; i < b->n_rings; i++)
 		vhost_ring_forget(b, &b->rings[i]);
+	vhost_iotlb_turn_off(b);
+	vhost_channel_close(&b->channel);
 	guest_mem_clear(&b->mem);
 	vhost_postcopy_forget(b);
 	dirty_log_deinit(&b->log);
@@ -387,6 +390,8 @@ struct vhost_backend *vhost_backend_create(struct event_loop *loop, const struct
 	b->ops = ops;
 	b->arg = arg;
 	b->listener.fd = b->socket.fd = -1;
+	vhost_channel_init(&b->channel);
+	b->iotlb.miss_fd = -1;
 	dirty_log_init(&b->log);
 	b->n_rings = 2 * config->queue_pairs;
 	b->closer = closer_create();
@@ -517,9 +522,14 @@ static const char *ring_fault(struct vhost_ring *r, uint32_t *value)
 static int find_lost_memory(const struct vhost_backend *b, char *text, size_t size)
 {
 	const struct guest_region *lost = guest_mem_lost(&b->mem);
+	bool areas_lost = false;
 
+	for (unsigned i = 0; i < b->n_rings; i++)
+		areas_lost = areas_lost || vhost_ring_areas_are_lost(&b->rings[i]);
 	if (lost)
 		snprintf(text, size, "memory was cut short: the file of the region at %#" PRIx64, lost->guest_addr);
+	else if (areas_lost)
+		snprintf(text, size, "memory was cut short: the file of a ring");
 	else if (dirty_log_is_lost(&b->log))
 		snprintf(text, size, "memory was cut short: the file of the dirty log");
 	else if (vhost_inflight_is_lost(b))

@@ -30,6 +30,7 @@
 struct event_loop;
 struct vhost_backend;
 struct vhost_backend_state;
+struct vhost_ring_iotlb;
 
 enum { VHOST_QUEUE_PAIRS_MAX = 16, VHOST_RINGS_MAX = 2 * VHOST_QUEUE_PAIRS_MAX };
 
@@ -52,12 +53,20 @@ struct vhost_ring {
 	uint64_t desc_user_addr, avail_user_addr, used_user_addr, log_guest_addr;
 	bool has_addr, has_kick, has_num, logs_used;
 	bool placed; /* base is where we stood, not what the front-end said */
+	/* Behind an IOMMU (backend_iotlb.c). Written by control while parked. */
+	bool
+	    waits; /* started, but the front-end has not told yet where its areas are: it counts as full, or as empty */
+	struct vhost_ring_iotlb *iotlb;
 };
 
 static inline bool vhost_ring_is_usable(const struct vhost_ring *r)
 {
 	return r->started && r->vq.running && !r->broken;
 }
+
+/* Worker inside the gate, after virtq_pop() gave -EAGAIN, or ahead of need on a ring that has vq.iotlb: have control ask the front-end for what
+ * the next chains lack. */
+void vhost_ring_ask(struct vhost_ring *r, enum virtq_dir dir);
 
 struct vhost_backend_config {
 	char socket[108];     /* path; sun_path's size */
@@ -109,6 +118,9 @@ bool vhost_backend_is_in_postcopy(const struct vhost_backend *b);
 /* Why the last connection ended, what was refused in this one, or why there is none; "" when there is nothing to tell. Stays
  * until a ring runs again, so that a front-end that comes back and fails at once does not hide it. */
 const char *vhost_backend_error(const struct vhost_backend *b);
+
+/* Has a ring been waiting for more than a second for the front-end to translate an address? For how long, and for which. */
+bool vhost_backend_is_waiting(const struct vhost_backend *b, uint64_t *iova, unsigned *seconds);
 
 /* Some worker marked ring(s) broken, or config.lost_fd was written to: write to err_fd, close the connection, keep the reason.
  * Control thread; workers get there through an eventfd of the port's owner. */

@@ -9,6 +9,9 @@
  *   backend_log.c       handlers: the log of pages written, for migration
  *   backend_postcopy.c  handlers: memory that comes late, after migration
  *   backend_rings.c     handlers: rings; and the ring states
+ *   backend_areas.c     where a ring's areas are in our memory
+ *   backend_channel.c   requests of ours to the front-end
+ *   backend_iotlb.c     rings behind the guest's IOMMU
  *   backend_inflight.c  handlers: the area in which the front-end keeps what is in flight
  *   backend_transfer.c  handlers: the state of the device, for migration
  *   backend_journal.c   where packed rings stand, kept for the next process
@@ -28,6 +31,7 @@
 #include "vhost/pace.h"
 #include "vhost/socket.h"
 #include "virtio/dirty_log.h"
+#include "virtio/virtq_iotlb.h"
 
 struct watch;
 struct vhost_journal_file;
@@ -40,6 +44,48 @@ struct vhost_inflight {
 };
 
 enum { VHOST_FDS_PER_RING = 3 }; /* call, kick, err */
+enum {
+	VHOST_AREAS = 3, /* of a ring */
+	VHOST_ASKS_MAX = 256,
+	VHOST_UNANSWERED_MAX = 1024,
+};
+
+/* Pieces of an area, mapped side by side. */
+struct vhost_window {
+	void *base; /* NULL: none */
+	size_t size;
+	int lost_handle;
+};
+
+struct vhost_ring_iotlb {
+	struct virtq_iotlb vq;
+	struct vhost_window windows[VHOST_AREAS];
+	int miss_fd; /* the back-end's */
+};
+
+/* A translation that the front-end was asked for. */
+struct vhost_ask {
+	uint64_t iova;
+	uint32_t perm;
+	unsigned seconds; /* for which it has been asked for before */
+};
+
+struct vhost_iotlb {
+	struct iotlb table;
+	int miss_fd; /* eventfd: workers have noted misses */
+	struct watch *watch;
+	struct timer *timer; /* runs while anything is asked for */
+	unsigned n_asks, n_asks_before;
+	struct vhost_ask asks[VHOST_ASKS_MAX], asks_before[VHOST_ASKS_MAX];
+	unsigned unanswered_s; /* > 0: for so long the front-end has not translated the address `unanswered` */
+	uint64_t unanswered;
+};
+
+struct vhost_channel {
+	struct vhost_socket socket;
+	struct watch *watch;
+	unsigned n_unanswered;
+};
 
 /* This connection's, from POSTCOPY_ADVISE to POSTCOPY_END. */
 struct vhost_postcopy {
@@ -79,6 +125,9 @@ struct vhost_backend {
 	struct dirty_log log;
 	struct vhost_inflight inflight;
 	struct vhost_postcopy postcopy;
+	struct vhost_channel channel;
+	bool translates; /* addresses are translated by iotlb */
+	struct vhost_iotlb iotlb;
 
 	/* To be told, or closed, when nothing is parked any more. */
 	uint32_t changed_rings; /* bit per ring */
@@ -136,6 +185,12 @@ void vhost_backend_remap_rings(struct vhost_backend *b);
 
 /* backend_rings.c. The ring is parked. */
 
+/* Its areas are in use, or will be as soon as the front-end has told where they are. */
+static inline bool vhost_ring_is_in_use(const struct vhost_ring *r)
+{
+	return r->vq.running || r->waits;
+}
+
 void vhost_ring_init(struct vhost_ring *r);
 static inline unsigned vhost_ring_index(const struct vhost_backend *b, const struct vhost_ring *r)
 {
@@ -149,9 +204,47 @@ int vhost_ring_remap(struct vhost_backend *b, struct vhost_ring *r);
 void vhost_ring_stop(struct vhost_backend *b, struct vhost_ring *r);
 /* Stopped and disabled, all that was said about it forgotten; the err descriptor stays. */
 void vhost_ring_reset(struct vhost_backend *b, struct vhost_ring *r);
+/* Running: leave the areas until the front-end has told again where they are. */
+void vhost_ring_pause(struct vhost_ring *r);
 /* As it was before the connection. */
 void vhost_ring_forget(struct vhost_backend *b, struct vhost_ring *r);
 void vhost_ring_mark_changed(struct vhost_backend *b, const struct vhost_ring *r);
+
+/* backend_areas.c. Ring parked, and not running. */
+
+/* Find the ring's areas, into the configuration. 0, -EAGAIN: translations, or pages of a guest in postcopy, have been asked for; errors: see vhost_ring_check_areas(). */
+int vhost_ring_find_areas(struct vhost_backend *b, struct vhost_ring *r, struct virtq_config *c);
+/* Would the ring find its areas, or at least be able to ask for them? If not, say why. */
+int vhost_ring_check_areas(struct vhost_backend *b, struct vhost_ring *r);
+/* Is there any use in trying? What is missing is asked for. */
+bool vhost_ring_areas_are_known(struct vhost_backend *b, const struct vhost_ring *r);
+bool vhost_ring_areas_overlap(const struct vhost_backend *b, const struct vhost_ring *r, uint64_t first, uint64_t last);
+void vhost_ring_leave_areas(struct vhost_ring *r);
+/* Was their memory cut short? */
+bool vhost_ring_areas_are_lost(const struct vhost_ring *r);
+
+/* backend_channel.c */
+
+void vhost_channel_init(struct vhost_channel *ch);
+void vhost_channel_close(struct vhost_channel *ch);
+/* Takes over `fd`, whatever comes of it; there is no channel. 0 or negative errno. */
+int vhost_channel_open(struct vhost_backend *b, int fd);
+/* Ask for a translation. False: there is no channel, or the front-end does not read it. */
+bool vhost_channel_ask(struct vhost_backend *b, uint64_t iova, uint32_t perm);
+
+/* backend_iotlb.c */
+
+/* Parked; no ring runs or waits. 0 or negative errno. */
+int vhost_iotlb_follow_features(struct vhost_backend *b);
+void vhost_iotlb_turn_off(struct vhost_backend *b);
+/* Parked: the memory map changes. */
+void vhost_iotlb_forget_memory(struct vhost_backend *b);
+/* Parked: the ring's part of it, for virtq_set_iotlb(). 0 or -ENOMEM. */
+int vhost_ring_attach_iotlb(struct vhost_backend *b, struct vhost_ring *r);
+/* Ask the front-end for a translation, unless it is asked for already. */
+void vhost_iotlb_ask(struct vhost_backend *b, uint64_t iova, uint32_t perm);
+/* Ask for everything that something waits for. Nothing parked. */
+void vhost_iotlb_ask_again(struct vhost_backend *b);
 
 /* backend_log.c. Parked. */
 
@@ -225,6 +318,8 @@ VHOST_HANDLER(vhost_handle_postcopy_end);
 VHOST_HANDLER(vhost_handle_get_max_mem_slots);
 VHOST_HANDLER(vhost_handle_add_mem_reg);
 VHOST_HANDLER(vhost_handle_rem_mem_reg);
+VHOST_HANDLER(vhost_handle_set_backend_req_fd);
+VHOST_HANDLER(vhost_handle_iotlb_msg);
 VHOST_HANDLER(vhost_handle_set_vring_num);
 VHOST_HANDLER(vhost_handle_set_vring_addr);
 VHOST_HANDLER(vhost_handle_set_vring_base);

@@ -13,6 +13,7 @@
 void vhost_backend_remap_rings(struct vhost_backend *b)
 {
 	b->features_changed = true;
+	vhost_iotlb_forget_memory(b);
 	for (unsigned i = 0; i < b->n_rings; i++)
 		vhost_ring_remap(b, &b->rings[i]);
 }

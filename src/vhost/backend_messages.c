@@ -93,6 +93,11 @@ static const struct message messages[VHOST_USER_REQUEST_MAX + 1] = {
 					  .parks = PARKS_RING },
 	[VHOST_USER_SEND_RARP] = { "SEND_RARP", vhost_handle_send_rarp, U64, .needs = NEEDS(RARP) },
 	[VHOST_USER_NET_SET_MTU] = { "NET_SET_MTU", vhost_handle_set_mtu, U64, .needs = NEEDS(MTU) },
+	[VHOST_USER_SET_BACKEND_REQ_FD] = { "SET_BACKEND_REQ_FD", vhost_handle_set_backend_req_fd, .min_fds = 1,
+					    .max_fds = 1, .needs = NEEDS(BACKEND_REQ) },
+	/* Parks what it has to by itself. */
+	[VHOST_USER_IOTLB_MSG] = { "IOTLB_MSG", vhost_handle_iotlb_msg, sizeof(struct vhost_iotlb_msg),
+				   .needs = NEEDS(BACKEND_REQ) },
 	[VHOST_USER_SET_VRING_ENDIAN] = { "SET_VRING_ENDIAN", vhost_handle_set_vring_endian, STATE,
 					  .when = RING_STOPPED, .ring = RING_U32 },
 	[VHOST_USER_GET_CONFIG] = { "GET_CONFIG", vhost_handle_get_config, VHOST_USER_CONFIG_HEADER, .item_size = 1,
@@ -201,7 +206,7 @@ static int check_state(struct vhost_backend *b, const struct message *m, const s
 {
 	if ((m->when & FEATURES_KNOWN) && !b->has_features)
 		return vhost_backend_reason(b, -EPROTO, "came before SET_FEATURES");
-	if ((m->when & RING_STOPPED) && r && r->vq.running)
+	if ((m->when & RING_STOPPED) && r && vhost_ring_is_in_use(r))
 		return vhost_backend_reason(b, -EPROTO, "ring %u is running", vhost_ring_index(b, r));
 	return 0;
 }

@@ -92,6 +92,8 @@ VHOST_HANDLER(vhost_handle_postcopy_advise)
 	(void)p, (void)r;
 	if (b->mem.arrivals || pc->n_advised >= b->config.queue_pairs)
 		return vhost_backend_reason(b, -EPROTO, "came too often, or in postcopy");
+	if (b->translates)
+		return vhost_backend_reason(b, -EPROTO, "comes for a device behind an IOMMU");
 	forget(pc);
 	pc->n_advised++;
 	b->has_reply = true;

@@ -41,7 +41,14 @@ static void unmap(struct vhost_ring *r)
 	if (!r->vq.running)
 		return;
 	virtq_stop(&r->vq);
+	vhost_ring_leave_areas(r);
 	r->base = r->vq.last_avail;
+}
+
+void vhost_ring_pause(struct vhost_ring *r)
+{
+	unmap(r);
+	r->waits = true;
 }
 
 void vhost_ring_stop(struct vhost_backend *b, struct vhost_ring *r)
@@ -51,6 +58,7 @@ void vhost_ring_stop(struct vhost_backend *b, struct vhost_ring *r)
 	unmap(r);
 	r->started = false;
 	r->broken = false;
+	r->waits = false;
 	r->has_kick = false;
 	r->placed = false;
 	lose_fd(b, &r->call_fd);
@@ -74,83 +82,34 @@ void vhost_ring_forget(struct vhost_backend *b, struct vhost_ring *r)
 	lose_fd(b, &r->err_fd);
 }
 
-struct area {
-	const char *name;
-	uint64_t user_addr, size;
-	unsigned align;
-	void **host; /* where our address of it goes */
-};
-
-/* -EFAULT: not in the guest's memory, -EINVAL: not aligned. */
-static int find_area(const struct vhost_backend *b, const struct area *a)
-{
-	*a->host = guest_mem_user_to_host(&b->mem, a->user_addr, a->size);
-	if (!*a->host)
-		return -EFAULT;
-	return (uintptr_t)*a->host % a->align != 0 ? -EINVAL : 0;
-}
-
 static bool is_packed(const struct vhost_backend *b)
 {
 	return b->features & (1ull << VIRTIO_F_RING_PACKED);
 }
 
-enum { N_AREAS = 3 };
-
-/* VIRTIO 1.2, 2.7: sizes and alignments of the areas of a split ring, with the event fields at their ends. */
-static void split_areas(const struct vhost_ring *r, struct virtq_config *c, struct area areas[N_AREAS])
-{
-	areas[0] = (struct area){ "descriptor table", r->desc_user_addr, 16ull * r->num, 16, &c->desc };
-	areas[1] = (struct area){ "available ring", r->avail_user_addr, 6 + 2ull * r->num, 2, &c->avail };
-	areas[2] = (struct area){ "used ring", r->used_user_addr, 6 + 8ull * r->num, 4, &c->used };
-}
-
-/* VIRTIO 1.2, 2.8 */
-static void packed_areas(const struct vhost_ring *r, struct virtq_config *c, struct area areas[N_AREAS])
-{
-	areas[0] = (struct area){ "descriptor ring", r->desc_user_addr, 16ull * r->num, 16, &c->desc };
-	areas[1] = (struct area){ "driver event suppression", r->avail_user_addr, 4, 4, &c->avail };
-	areas[2] = (struct area){ "device event suppression", r->used_user_addr, 4, 4, &c->used };
-}
-
-/* On failure *fault is the area. -EAGAIN: all are in memory, but some of it has still to come, and was asked for. */
-static int find_areas(const struct vhost_backend *b, const struct vhost_ring *r, struct virtq_config *c,
-		      struct area *fault)
-{
-	struct area areas[N_AREAS];
-	int err = 0;
-
-	if (is_packed(b))
-		packed_areas(r, c, areas);
-	else
-		split_areas(r, c, areas);
-	for (unsigned i = 0; i < N_AREAS && err == 0; i++) {
-		*fault = areas[i];
-		err = find_area(b, &areas[i]);
-	}
-	for (unsigned i = 0; i < N_AREAS && (err == 0 || err == -EAGAIN); i++)
-		if (!guest_mem_area_is_here(&b->mem, *areas[i].host, areas[i].size))
-			err = -EAGAIN;
-	return err;
-}
-
 static int map(struct vhost_backend *b, struct vhost_ring *r)
 {
 	struct virtq_config c = { .size = r->num, .features = b->features };
-	struct area fault;
 	int err;
 
+	r->waits = false;
 	if (!r->started || !r->has_addr || !r->has_num)
 		return 0;
-	err = find_areas(b, r, &c, &fault);
+	err = b->translates ? vhost_ring_attach_iotlb(b, r) : 0;
+	if (err == 0)
+		err = vhost_ring_find_areas(b, r, &c);
+	r->waits = b->translates && err == -EAGAIN;
 	if (err < 0)
 		return err == -EAGAIN ? 0 : err;
 	err = vhost_ring_find_place(b, r, &c);
-	if (err < 0)
+	if (err == 0)
+		err = virtq_init(&r->vq, &c, &b->mem);
+	if (err < 0) {
+		vhost_ring_leave_areas(r);
 		return err;
-	err = virtq_init(&r->vq, &c, &b->mem);
-	if (err < 0)
-		return err;
+	}
+	if (b->translates)
+		virtq_set_iotlb(&r->vq, &r->iotlb->vq);
 	vhost_ring_set_log(b, r);
 	r->base = c.last_avail;
 	r->placed = true;
@@ -160,33 +119,15 @@ static int map(struct vhost_backend *b, struct vhost_ring *r)
 
 int vhost_ring_remap(struct vhost_backend *b, struct vhost_ring *r)
 {
-	bool was_running = r->vq.running;
+	bool was_in_use = vhost_ring_is_in_use(r), was_running = r->vq.running;
 	int err;
 
 	unmap(r);
 	err = map(b, r);
-	if (r->vq.running != was_running)
+	/* A pause is nobody's business, but for who looks at the ring unasked and has stopped to. */
+	if (vhost_ring_is_in_use(r) != was_in_use || (r->kick_fd < 0 && r->vq.running && !was_running))
 		vhost_ring_mark_changed(b, r);
 	return err;
-}
-
-/* Would, or did, the ring with what is known of it find its areas? If not, say why. */
-static int check_areas(struct vhost_backend *b, const struct vhost_ring *r)
-{
-	struct virtq_config c;
-	struct area a;
-	int err = find_areas(b, r, &c, &a);
-
-	if (err == -EAGAIN)
-		return 0;
-	if (err == -EFAULT)
-		return vhost_backend_reason(b, err,
-					    "%s at %#" PRIx64 " with %" PRIu64 " bytes is not in the guest's memory",
-					    a.name, a.user_addr, a.size);
-	if (err < 0)
-		return vhost_backend_reason(b, err, "%s at %#" PRIx64 " is not aligned to %u bytes", a.name,
-					    a.user_addr, a.align);
-	return 0;
 }
 
 /* As vhost_ring_remap(), with a reason. */
@@ -194,7 +135,7 @@ static int remap_or_explain(struct vhost_backend *b, struct vhost_ring *r)
 {
 	int err = vhost_ring_remap(b, r);
 
-	if (err < 0 && check_areas(b, r) == 0)
+	if (err < 0 && vhost_ring_check_areas(b, r) == 0)
 		vhost_backend_reason(b, err, "ring of %u entries: %s", r->num,
 				     err == -EBADMSG ? "the inflight area is about another one, or damaged"
 						     : strerrordesc_np(-err));
@@ -227,8 +168,8 @@ VHOST_HANDLER(vhost_handle_set_vring_addr)
 	r->log_guest_addr = p->addr.log_guest_addr;
 	r->logs_used = p->addr.flags & (1u << VHOST_VRING_F_LOG);
 	r->has_addr = true;
-	if (!r->started && r->has_num && b->mem.n > 0)
-		return check_areas(b, r);
+	if (!r->started && r->has_num && b->mem.n > 0 && !b->translates)
+		return vhost_ring_check_areas(b, r);
 	return remap_or_explain(b, r);
 }
 
@@ -318,7 +259,7 @@ VHOST_HANDLER(vhost_handle_set_vring_kick)
 	/* "If VHOST_USER_F_PROTOCOL_FEATURES has not been negotiated, the ring starts directly in the enabled state." */
 	if (!(b->features & (1ull << VHOST_USER_F_PROTOCOL_FEATURES)))
 		r->enabled = true;
-	if (r->vq.running)
+	if (vhost_ring_is_in_use(r))
 		return 0;
 	err = remap_or_explain(b, r);
 	if (err < 0)

@@ -17,9 +17,16 @@ VHOST_HANDLER(vhost_handle_get_features)
 bool vhost_backend_any_ring_runs(const struct vhost_backend *b)
 {
 	for (unsigned i = 0; i < b->n_rings; i++)
-		if (b->rings[i].vq.running)
+		if (vhost_ring_is_in_use(&b->rings[i]))
 			return true;
 	return false;
+}
+
+static int follow_iommu(struct vhost_backend *b)
+{
+	int err = vhost_backend_any_ring_runs(b) ? 0 : vhost_iotlb_follow_features(b);
+
+	return err < 0 ? vhost_backend_reason(b, err, "%s", strerrordesc_np(-err)) : 0;
 }
 
 /* QEMU repeats this for every queue pair, the same each time, while the pairs before run already. Logging is switched on and off
@@ -37,7 +44,7 @@ VHOST_HANDLER(vhost_handle_set_features)
 	b->features = p->u64;
 	vhost_backend_set_logs(b);
 	b->has_features = true;
-	return 0;
+	return follow_iommu(b);
 }
 
 VHOST_HANDLER(vhost_handle_get_protocol_features)
@@ -68,7 +75,7 @@ VHOST_HANDLER(vhost_handle_set_protocol_features)
 			return vhost_backend_reason(b, -EPROTO, "protocol feature %u without %#" PRIx64,
 						    dependencies[i].feature, dependencies[i].needs & ~p->u64);
 	b->protocol_features = p->u64;
-	return 0;
+	return follow_iommu(b);
 }
 
 /* For a network device these are pairs. */
@@ -114,6 +121,7 @@ VHOST_HANDLER(vhost_handle_reset_device)
 	b->has_features = false;
 	b->features_changed = true;
 	b->status = 0;
+	vhost_iotlb_turn_off(b);
 	return 0;
 }
 

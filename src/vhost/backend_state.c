@@ -42,6 +42,7 @@ static struct vhost_ring_state save_ring(const struct vhost_ring *r)
 		.has_num = r->has_num,
 		.logs_used = r->logs_used,
 		.placed = r->placed,
+		.waits = r->waits,
 		.num = r->num,
 		.base = r->base,
 		.desc_user_addr = r->desc_user_addr,
@@ -63,6 +64,23 @@ static void save_message(const struct vhost_socket *s, struct vhost_backend_stat
 	state->n_message = (uint16_t)(s->n_header + s->n_payload);
 	state->n_message_fds = (uint16_t)s->n_fds;
 	memcpy(state->message_fds, s->fds, sizeof(state->message_fds));
+}
+
+static struct vhost_channel_state save_channel(const struct vhost_channel *ch)
+{
+	const struct vhost_socket *s = &ch->socket;
+	struct vhost_channel_state state = { .fd = s->fd, .n_unanswered = ch->n_unanswered };
+	size_t n = s->n_header + s->n_payload;
+
+	if (s->fd < 0 || !vhost_socket_is_waiting(s))
+		return state;
+	/* So large that it can be no answer. */
+	if (n > sizeof(state.answer))
+		return (struct vhost_channel_state){ .fd = -1 };
+	memcpy(state.answer, &s->msg.header, s->n_header);
+	memcpy(state.answer + s->n_header, &s->msg.payload, s->n_payload);
+	state.n_answer = (uint16_t)n;
+	return state;
 }
 
 static int save_memory(const struct guest_mem *m, struct vhost_backend_state *s)
@@ -98,6 +116,7 @@ int vhost_backend_save(const struct vhost_backend *b, struct vhost_backend_state
 		.mtu = b->mtu,
 		.log = { .fd = -1 },
 		.inflight = { .fd = -1 },
+		.channel = { .fd = -1 },
 		.log_kick_fd = b->log.kick_fd,
 		.n_rings = (uint16_t)b->n_rings,
 	};
@@ -106,6 +125,7 @@ int vhost_backend_save(const struct vhost_backend *b, struct vhost_backend_state
 		return -EBUSY;
 	if (b->connected)
 		save_message(&b->socket, s);
+	s->channel = save_channel(&b->channel);
 	if (dirty_log_exists(&b->log))
 		s->log = save_region(&b->log.bitmap);
 	if (b->inflight.n_rings > 0)
@@ -160,6 +180,7 @@ static int resume_ring(struct vhost_ring *r, const struct vhost_ring_state *s)
 	r->has_num = s->has_num;
 	r->logs_used = s->logs_used;
 	r->placed = s->placed;
+	r->waits = s->waits;
 	r->num = s->num;
 	r->base = s->base;
 	r->desc_user_addr = s->desc_user_addr;
@@ -172,20 +193,43 @@ static int resume_ring(struct vhost_ring *r, const struct vhost_ring_state *s)
 	return err ? err : duplicate(s->err_fd, &r->err_fd);
 }
 
+static void resume_bytes(struct vhost_socket *to, const uint8_t *bytes, size_t n)
+{
+	to->n_header = MIN(n, sizeof(to->msg.header));
+	to->n_payload = n - to->n_header;
+	memcpy(&to->msg.header, bytes, to->n_header);
+	memcpy(&to->msg.payload, bytes + to->n_header, to->n_payload);
+}
+
 static int resume_message(struct vhost_socket *to, const struct vhost_backend_state *s)
 {
 	int err = 0;
 
 	if (s->n_message > sizeof(s->message) || s->n_message_fds > VHOST_USER_FDS_MAX)
 		return -EINVAL;
-	to->n_header = MIN(s->n_message, sizeof(to->msg.header));
-	to->n_payload = s->n_message - to->n_header;
-	memcpy(&to->msg.header, s->message, to->n_header);
-	memcpy(&to->msg.payload, s->message + to->n_header, to->n_payload);
+	resume_bytes(to, s->message, s->n_message);
 	for (unsigned i = 0; i < s->n_message_fds && !err; i++)
 		err = duplicate(s->message_fds[i], &to->fds[to->n_fds++]);
 	/* A whole one would have been handled. */
 	return !err && s->n_message && !vhost_socket_is_waiting(to) ? -EINVAL : err;
+}
+
+static int resume_channel(struct vhost_backend *b, const struct vhost_channel_state *s)
+{
+	int fd, err;
+
+	if (s->n_answer > sizeof(s->answer))
+		return -EINVAL;
+	err = duplicate(s->fd, &fd);
+	if (err || fd < 0)
+		return err;
+	err = vhost_channel_open(b, fd);
+	if (err)
+		return err;
+	b->channel.n_unanswered = MIN(s->n_unanswered, (uint32_t)VHOST_UNANSWERED_MAX);
+	b->channel.socket.shared = true;
+	resume_bytes(&b->channel.socket, s->answer, s->n_answer);
+	return 0;
 }
 
 static int resume_region(struct guest_mem *m, const struct vhost_region_state *s)
@@ -231,6 +275,10 @@ static int resume_connection(struct vhost_backend *b, const struct vhost_backend
 		err = vhost_backend_attach(b, fd);
 	if (!err)
 		err = resume_message(&b->socket, s);
+	if (!err)
+		err = vhost_iotlb_follow_features(b);
+	if (!err)
+		err = resume_channel(b, &s->channel);
 	if (!err)
 		err = resume_memory(b, s);
 	for (unsigned i = 0; i < s->n_rings && !err; i++)
@@ -283,12 +331,12 @@ static int start_ring(struct vhost_backend *b, struct vhost_ring *r, const struc
 	int err;
 
 	r->base = p->pos;
-	if (!p->running)
+	if (!p->running && !r->waits)
 		return 0;
-	r->placed = true;
+	r->placed = r->placed || p->running;
 	*vhost_ring_journal(b, r) = p->journal; /* the same file, as a rule */
 	err = vhost_ring_remap(b, r);
-	return err || r->vq.running ? err : -EINVAL;
+	return err || vhost_ring_is_in_use(r) ? err : -EINVAL;
 }
 
 static int start_rings(struct vhost_backend *b, const struct vhost_backend_places *p)
@@ -325,10 +373,12 @@ int vhost_backend_go_on(struct vhost_backend *b, const struct vhost_backend_plac
 
 void vhost_backend_own(struct vhost_backend *b)
 {
-	b->listener.borrowed = b->socket.shared = false;
+	b->listener.borrowed = b->socket.shared = b->channel.socket.shared = false;
+	vhost_iotlb_ask_again(b);
+	vhost_backend_report_changes(b);
 }
 
 void vhost_backend_disown(struct vhost_backend *b)
 {
-	b->listener.borrowed = b->socket.shared = true;
+	b->listener.borrowed = b->socket.shared = b->channel.socket.shared = true;
 }

@@ -24,7 +24,7 @@
 #include "vhost/wire.h"
 
 struct vhost_ring_state {
-	bool started, enabled, has_kick, has_addr, has_num, logs_used, placed;
+	bool started, enabled, has_kick, has_addr, has_num, logs_used, placed, waits;
 	uint16_t num, base;
 	uint64_t desc_user_addr, avail_user_addr, used_user_addr, log_guest_addr;
 	int call_fd, kick_fd, err_fd;
@@ -34,6 +34,14 @@ struct vhost_region_state {
 	uint64_t guest_addr, user_addr, size, file_offset;
 	uint32_t n_more; /* as in struct guest_region */
 	int fd;
+};
+
+/* The channel for requests of ours. What is unanswered, and what came of an answer that is not whole. Translations are asked for anew. */
+struct vhost_channel_state {
+	int fd;
+	uint32_t n_unanswered;
+	uint16_t n_answer;
+	uint8_t answer[sizeof(struct vhost_user_header) + sizeof(uint64_t)];
 };
 
 struct vhost_backend_state {
@@ -49,6 +57,7 @@ struct vhost_backend_state {
 	uint8_t message[sizeof(struct vhost_user_header) + sizeof(union vhost_user_payload)];
 	uint16_t n_message_fds;
 	int message_fds[VHOST_USER_FDS_MAX];
+	struct vhost_channel_state channel;
 	/* The dirty log's bitmap; size 0: there is none. */
 	struct vhost_region_state log;
 	int log_kick_fd;

@@ -63,6 +63,8 @@ static int make_memory(struct vhost_frontend *f)
 	for (unsigned i = 0; i < f->n_rings; i++)
 		size += f->rings[i].slot_size * f->config.ring_size;
 	f->mem_size = align_up(size + f->config.n_regions * page, page);
+	if (frontend_wants_iommu(f))
+		f->mem_size += FRONTEND_SPARE_PAGES * IOTLB_PAGE;
 	f->mem_fd = memfd_create("ringway-frontend", MFD_CLOEXEC);
 	if (f->mem_fd < 0 || ftruncate(f->mem_fd, (off_t)f->mem_size) < 0)
 		return -errno;
@@ -76,7 +78,7 @@ static int make_memory(struct vhost_frontend *f)
 		f->rings[i].slots = next;
 		next += f->rings[i].slot_size * f->config.ring_size;
 	}
-	return 0;
+	return frontend_wants_iommu(f) ? frontend_iommu_map(f) : 0;
 }
 
 /* Its driver, over areas of zeroes. */
@@ -154,7 +156,7 @@ struct vhost_frontend *vhost_frontend_create(const struct vhost_frontend_config 
 		return NULL;
 	}
 	f->config = *config;
-	f->socket.fd = f->listener.fd = f->mem_fd = f->inflight_fd = -1;
+	f->socket.fd = f->listener.fd = f->mem_fd = f->inflight_fd = f->iommu.channel.fd = -1;
 	for (unsigned i = 0; i < FRONTEND_RINGS_MAX; i++)
 		f->rings[i].kick_fd = f->rings[i].call_fd = -1;
 	set_defaults(&f->config);
@@ -190,6 +192,7 @@ void vhost_frontend_destroy(struct vhost_frontend *f)
 	if (!f)
 		return;
 	vhost_socket_deinit(&f->socket);
+	frontend_iommu_deinit(f);
 	vhost_listener_close(&f->listener);
 	for (unsigned i = 0; i < f->n_rings; i++)
 		free_ring(&f->rings[i]);

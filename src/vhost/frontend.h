@@ -10,7 +10,8 @@
  *
  *   frontend.c         life cycle: memory, connection, start, stop
  *   frontend_session.c requests and replies, negotiation, telling the back-end about memory and rings
- *   frontend_queue.c   frames */
+ *   frontend_queue.c   frames
+ *   frontend_iommu.c   the guest's IOMMU */
 #ifndef RINGWAY_VHOST_FRONTEND_H
 #define RINGWAY_VHOST_FRONTEND_H
 
@@ -40,6 +41,9 @@ struct vhost_frontend_config {
 	bool tx_header_apart; /* the header in a descriptor of its own */
 	uint32_t tx_piece;    /* descriptors of at most this many bytes; 0: no limit */
 	bool tx_indirect;     /* through indirect tables, when negotiated */
+	/* With VIRTIO_F_ACCESS_PLATFORM and BACKEND_REQ: have an IOMMU between the device and the memory. Questions are answered when
+	 * frames are looked for, on one thread for all pairs. */
+	bool iommu;
 	/* On a reconnection, name the place that was named before: what DPDK does with split rings and QEMU with packed ones. */
 	bool stale_base;
 	/* Keep what is in flight for the back-end (GET_INFLIGHT_FD), as Cloud Hypervisor does. */
@@ -98,6 +102,22 @@ int vhost_frontend_wait(struct vhost_frontend *f, unsigned pair, int timeout_ms)
 
 /* What a guest would see if it looked: interrupts that came for ring `ring` since the last call. */
 uint64_t vhost_frontend_interrupts(struct vhost_frontend *f, unsigned ring);
+
+/* IOMMU */
+
+/* Answer what the back-end has asked. 0 or negative errno. */
+int vhost_frontend_translate(struct vhost_frontend *f);
+/* Leave questions lying. */
+void vhost_frontend_set_silent(struct vhost_frontend *f, bool silent);
+/* Questions that came. */
+uint64_t vhost_frontend_misses(const struct vhost_frontend *f);
+/* Take translations back; they are given again when asked for. */
+int vhost_frontend_invalidate(struct vhost_frontend *f, uint64_t iova, uint64_t size);
+/* Put a page that the device does not have elsewhere, with what is in it, and leave nothing good where it was. */
+int vhost_frontend_move(struct vhost_frontend *f, void *p);
+/* The address in guest memory that the device uses for a byte of it, and the guest-physical one. */
+uint64_t vhost_frontend_device_addr(const struct vhost_frontend *f, const void *p);
+uint64_t vhost_frontend_physical_addr(const struct vhost_frontend *f, const void *p);
 
 /* Underneath */
 

@@ -3,13 +3,21 @@
 #ifndef RINGWAY_VHOST_FRONTEND_INTERNAL_H
 #define RINGWAY_VHOST_FRONTEND_INTERNAL_H
 
+#include <linux/virtio_config.h>
+
 #include "vhost/frontend.h"
 #include "vhost/listener.h"
 #include "vhost/socket.h"
+#include "virtio/iotlb.h"
 
 enum { FRONTEND_RINGS_MAX = 2 * VHOST_FRONTEND_PAIRS_MAX };
 
 #define FRONTEND_GUEST_ADDR 0x40000000ull
+/* With an IOMMU: addresses for the device, and how the file is known to the back-end. */
+#define FRONTEND_IOVA      0xfffe00000000ull
+#define FRONTEND_USER_ADDR 0x7e0000000000ull
+
+enum { FRONTEND_SPARE_PAGES = 16 };
 
 /* A ring with a slot of guest memory for each entry: a receive buffer, or a frame to send with its indirect table. */
 struct frontend_ring {
@@ -23,6 +31,13 @@ struct frontend_ring {
 	int kick_fd, call_fd;
 	uint64_t interrupts;
 	uint16_t base; /* where the back-end goes on */
+};
+
+struct frontend_iommu {
+	uint32_t *page_at; /* of each page of ours: which page of the file it is; NULL: there is no IOMMU */
+	struct vhost_socket channel;
+	bool silent;
+	uint64_t n_misses, n_updates, n_moves;
 };
 
 struct vhost_frontend {
@@ -40,14 +55,37 @@ struct vhost_frontend {
 	uint8_t *mem;
 	size_t mem_size, areas_size;
 	size_t hdr_len;
+	struct frontend_iommu iommu;
 
 	unsigned n_rings;
 	struct frontend_ring rings[FRONTEND_RINGS_MAX];
 };
 
+/* frontend_iommu.c */
+
+/* Scatter the pages of the memory, which is mapped already. */
+int frontend_iommu_map(struct vhost_frontend *f);
+int frontend_iommu_open_channel(struct vhost_frontend *f);
+void frontend_iommu_deinit(struct vhost_frontend *f);
+
+/* The address of the memory in messages. */
+static inline uint64_t frontend_user_base(const struct vhost_frontend *f)
+{
+	if (f->protocol_features >> VHOST_USER_PROTOCOL_F_GPA_ADDRESSES & 1)
+		return FRONTEND_GUEST_ADDR;
+	return f->iommu.page_at ? FRONTEND_USER_ADDR : (uintptr_t)f->mem;
+}
+
+/* What the device is told. */
 static inline uint64_t frontend_guest_addr(const struct vhost_frontend *f, const void *p)
 {
-	return FRONTEND_GUEST_ADDR + (uint64_t)((const uint8_t *)p - f->mem);
+	return (f->iommu.page_at ? FRONTEND_IOVA : FRONTEND_GUEST_ADDR) + (uint64_t)((const uint8_t *)p - f->mem);
+}
+
+static inline bool frontend_wants_iommu(const struct vhost_frontend *f)
+{
+	return f->config.iommu && f->features >> VIRTIO_F_ACCESS_PLATFORM & 1 &&
+	       f->protocol_features >> VHOST_USER_PROTOCOL_F_BACKEND_REQ & 1;
 }
 
 static inline bool frontend_has(const struct vhost_frontend *f, unsigned feature)

@@ -125,6 +125,7 @@ unsigned vhost_frontend_in_flight(struct vhost_frontend *f, unsigned pair)
 {
 	struct frontend_ring *r = tx_ring(f, pair);
 
+	vhost_frontend_translate(f);
 	reap(r);
 	return r->driver.size - r->n_free;
 }
@@ -211,8 +212,10 @@ long vhost_frontend_receive(struct vhost_frontend *f, unsigned pair, struct vnet
 	int err = take_buffer(f, r, &local, &in);
 	unsigned n;
 
-	if (err == -EAGAIN)
+	if (err == -EAGAIN) {
 		refill(r, 1);
+		vhost_frontend_translate(f);
+	}
 	if (err < 0)
 		return err;
 	/* VIRTIO 1.2, 5.1.6.4.1: the buffers of a frame become used together. Without mergeable buffers there is one, whatever
@@ -255,6 +258,7 @@ int vhost_frontend_wait(struct vhost_frontend *f, unsigned pair, int timeout_ms)
 	refill(r, 1);
 	while (!virtq_driver_enable_notify(&r->driver) && err == 0) {
 		err = frontend_wait_readable(f, r->call_fd, deadline_ns);
+		vhost_frontend_translate(f);
 		r->interrupts = vhost_frontend_interrupts(f, 2 * pair);
 	}
 	virtq_driver_disable_notify(&r->driver);

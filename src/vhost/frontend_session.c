@@ -20,7 +20,7 @@ uint64_t frontend_deadline_ns(const struct vhost_frontend *f)
 int frontend_wait_readable(struct vhost_frontend *f, int fd, uint64_t deadline_ns)
 {
 	uint64_t now_ns = clock_ns();
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p[2] = { { .fd = fd, .events = POLLIN }, { .fd = f->iommu.channel.fd, .events = POLLIN } };
 
 	if (now_ns >= deadline_ns)
 		return -ETIMEDOUT;
@@ -28,7 +28,9 @@ int frontend_wait_readable(struct vhost_frontend *f, int fd, uint64_t deadline_n
 		f->config.while_waiting(f->config.arg);
 		return 0;
 	}
-	return poll(&p, 1, (int)((deadline_ns - now_ns) / NSEC_PER_MSEC + 1)) < 0 && errno != EINTR ? -errno : 0;
+	return poll(p, f->iommu.silent ? 1 : 2, (int)((deadline_ns - now_ns) / NSEC_PER_MSEC + 1)) < 0 && errno != EINTR
+		   ? -errno
+		   : 0;
 }
 
 /* Connection */
@@ -191,24 +193,20 @@ int frontend_negotiate(struct vhost_frontend *f)
 
 	f->protocol_features = 0;
 	f->features = offered & f->config.features & ~(protocol_bit | log_bit); /* they are no device's features */
+	if (!f->config.iommu)
+		f->features &= ~(1ull << VIRTIO_F_ACCESS_PLATFORM);
 	if (err == 0 && f->config.protocol_features && (offered & protocol_bit)) {
 		f->features |= protocol_bit;
 		err = negotiate_protocol_features(f);
 	}
 	if (err == 0)
 		err = vhost_frontend_request(f, VHOST_USER_SET_OWNER, NULL, 0, NULL, 0, NULL, 0);
-	return err < 0 ? err : set_u64(f, VHOST_USER_SET_FEATURES, f->features);
+	if (err == 0)
+		err = set_u64(f, VHOST_USER_SET_FEATURES, f->features);
+	return err == 0 && frontend_wants_iommu(f) ? frontend_iommu_open_channel(f) : err;
 }
 
 /* Memory */
-
-/* What our address `p` is called in messages. */
-static uint64_t user_addr(const struct vhost_frontend *f, const void *p)
-{
-	if (f->protocol_features >> VHOST_USER_PROTOCOL_F_GPA_ADDRESSES & 1)
-		return frontend_guest_addr(f, p);
-	return (uintptr_t)p;
-}
 
 /* Region `i` of config.n_regions: all are of the same size but the first, which holds the rings' areas whole. */
 static struct vhost_user_region region(const struct vhost_frontend *f, unsigned i)
@@ -222,7 +220,7 @@ static struct vhost_user_region region(const struct vhost_frontend *f, unsigned 
 	return (struct vhost_user_region){
 		.guest_addr = FRONTEND_GUEST_ADDR + start,
 		.size = end - start,
-		.user_addr = user_addr(f, f->mem + start),
+		.user_addr = frontend_user_base(f) + start,
 		.mmap_offset = start,
 	};
 }
@@ -288,14 +286,21 @@ int frontend_share_inflight(struct vhost_frontend *f)
 
 /* Rings */
 
+static uint64_t ring_addr(const struct vhost_frontend *f, const void *area)
+{
+	if (f->iommu.page_at)
+		return frontend_guest_addr(f, area);
+	return frontend_user_base(f) + (uint64_t)((const uint8_t *)area - f->mem);
+}
+
 static int set_ring_addr(struct vhost_frontend *f, unsigned ring)
 {
 	const struct virtq_driver *d = &f->rings[ring].driver;
 	struct vhost_vring_addr addr = {
 		.index = ring,
-		.desc_user_addr = user_addr(f, d->desc),
-		.avail_user_addr = user_addr(f, d->avail),
-		.used_user_addr = user_addr(f, d->used),
+		.desc_user_addr = ring_addr(f, d->desc),
+		.avail_user_addr = ring_addr(f, d->avail),
+		.used_user_addr = ring_addr(f, d->used),
 	};
 
 	return vhost_frontend_request(f, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0, NULL, 0);

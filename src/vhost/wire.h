@@ -35,6 +35,8 @@ enum vhost_user_request {
 	VHOST_USER_SET_VRING_ENABLE = 18,
 	VHOST_USER_SEND_RARP = 19,
 	VHOST_USER_NET_SET_MTU = 20,
+	VHOST_USER_SET_BACKEND_REQ_FD = 21,
+	VHOST_USER_IOTLB_MSG = 22,
 	VHOST_USER_SET_VRING_ENDIAN = 23,
 	VHOST_USER_GET_CONFIG = 24,
 	VHOST_USER_SET_CONFIG = 25,
@@ -55,6 +57,11 @@ enum vhost_user_request {
 	VHOST_USER_REQUEST_MAX = VHOST_USER_GET_VRING_BASE_SKIP_DRAIN,
 };
 
+/* "Back-end message types" */
+enum vhost_user_backend_request {
+	VHOST_USER_BACKEND_IOTLB_MSG = 1,
+};
+
 /* A bit of the virtio features that no virtio device uses; says that the other side knows protocol features. */
 enum { VHOST_USER_F_PROTOCOL_FEATURES = 30 };
 
@@ -65,6 +72,7 @@ enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_RARP = 2,
 	VHOST_USER_PROTOCOL_F_REPLY_ACK = 3,
 	VHOST_USER_PROTOCOL_F_MTU = 4,
+	VHOST_USER_PROTOCOL_F_BACKEND_REQ = 5,
 	VHOST_USER_PROTOCOL_F_PAGEFAULT = 8,
 	VHOST_USER_PROTOCOL_F_CONFIG = 9,
 	VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD = 12,
@@ -155,6 +163,7 @@ union vhost_user_payload {
 	struct vhost_user_inflight inflight;
 	struct vhost_user_transfer transfer;
 	struct vhost_user_config config;
+	struct vhost_iotlb_msg iotlb;
 };
 
 /* The two parts do not follow one another without a gap here as they do on the wire. */
@@ -172,6 +181,7 @@ static_assert(sizeof(struct vhost_user_log) == 16, "vhost-user.rst, Log descript
 static_assert(offsetof(struct vhost_user_config, bytes) == VHOST_USER_CONFIG_HEADER,
 	      "vhost-user.rst, Virtio device config space");
 static_assert(offsetof(struct vhost_user_inflight, padding) == 20, "vhost-user.rst, Inflight description");
+static_assert(sizeof(struct vhost_iotlb_msg) == 32, "vhost-user.rst, An IOTLB message: as the C structure");
 static_assert(sizeof(struct vhost_user_mem_reg) == 40, "vhost-user.rst, Single memory region description");
 
 #endif

@@ -309,6 +309,7 @@ int64_t rig_frame_number(const uint8_t *frame, size_t len, uint8_t dst, uint8_t 
 
 struct taken_in {
 	struct rig *rig;
+	struct vhost_frontend *f;
 	const char *port;
 	uint64_t n;
 };
@@ -318,13 +319,14 @@ static bool has_taken_in(void *arg)
 	const struct taken_in *t = arg;
 	struct port_counters rx = rig_rx(t->rig, t->port);
 
+	vhost_frontend_translate(t->f);
 	return rx.drops[DROP_HAIRPIN] >= t->n;
 }
 
 void rig_say_hello(struct rig *rig, struct vhost_frontend *f, const char *port, uint8_t station)
 {
 	struct port_counters before = rig_rx(rig, port);
-	struct taken_in t = { rig, port, before.drops[DROP_HAIRPIN] + 1 };
+	struct taken_in t = { rig, f, port, before.drops[DROP_HAIRPIN] + 1 };
 	uint8_t frame[60];
 
 	rig_frame(frame, sizeof(frame), station, station, 0);

@@ -43,7 +43,7 @@ struct kind {
 static struct kind kind_of(unsigned n)
 {
 	static const char *const caps[] = { "all offloads", "no TSO", "no csum" };
-	uint64_t f = port_vhost_offered(), without = 0;
+	uint64_t f = port_vhost_offered() & ~BIT(VIRTIO_F_ACCESS_PLATFORM), without = 0;
 	bool packed = n & 1, mergeable = n & 2, in_order = n & 4, indirect = n & 8, event = n & 16, multi = n & 32,
 	     legacy = n & 64;
 	unsigned cap = n / 128 % 3;

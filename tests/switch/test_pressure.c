@@ -143,6 +143,36 @@ static void wait_stuck(void *arg)
 		end_threads();
 }
 
+/* The victim has an IOMMU, and has stopped to translate: the next receive buffers, or, when all was taken back, its rings too. */
+static void test_front_end_that_translates_no_more(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		bool took_back = i % 2;
+		struct vhost_frontend *f;
+		unsigned turns = 0;
+
+		start_all(1 + i / 2, POLL_ADAPTIVE);
+		rig_add_port_to(&rig, "other", "victim", 1);
+		f = rig_attach(&rig, "victim",
+			       (struct vhost_frontend_config){
+				   .features = i % 2 ? port_vhost_offered() : rig_all_features(),
+				   .protocol_features = ~0ull,
+				   .iommu = true,
+			       });
+		rig_say_hello(&rig, f, "victim", flood.to);
+		vhost_frontend_set_silent(f, true);
+		if (took_back)
+			assert_int_equal(vhost_frontend_invalidate(f, 0, 0), 0);
+		run_all(wait_stuck, &turns);
+		assert_true(rig_tx(&rig, "victim").frames < RING);
+		assert_true(rig_tx(&rig, "victim").drops[DROP_RING_FULL] > 0);
+		assert_true(flood.n > 2 * RING);
+		vhost_frontend_destroy(f);
+		stop_all();
+	}
+}
+
 /* The victim never reads: its ring is full after the first frames. */
 static void test_receiver_without_buffers_is_its_own_problem(void **state)
 {
@@ -225,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_burst_larger_than_ring),
 		cmocka_unit_test(test_receiver_without_buffers_is_its_own_problem),
+		cmocka_unit_test(test_front_end_that_translates_no_more),
 		cmocka_unit_test(test_port_goes_while_others_send_to_it),
 	};
 

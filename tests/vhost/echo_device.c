@@ -2,6 +2,7 @@
 /* echo_device.c - Sends frames back; see echo_device.h. */
 #include "echo_device.h"
 
+#include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <stdbool.h>
@@ -43,9 +44,19 @@ static bool has_num_buffers(uint64_t features)
 	return features & (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_NET_F_MRG_RXBUF);
 }
 
-/* A frame with its header into as many buffers as it takes. False: there are not enough; none is taken. */
-static bool give(struct echo_device *e, struct virtq *vq, uint8_t *bytes, size_t len)
+static int pop(struct vhost_ring *r, enum virtq_dir dir, struct iovec *iov, struct virtq_chain *chain)
 {
+	int err = virtq_pop(&r->vq, dir, iov, PIECES_MAX, chain);
+
+	if (err == -EAGAIN)
+		vhost_ring_ask(r, dir);
+	return err;
+}
+
+/* A frame with its header into as many buffers as it takes. False: there are not enough; none is taken. */
+static bool give(struct echo_device *e, struct vhost_ring *rx, uint8_t *bytes, size_t len)
+{
+	struct virtq *vq = &rx->vq;
 	struct virtq_chain chains[BUFFERS_MAX];
 	uint32_t written[BUFFERS_MAX];
 	struct iovec iov[PIECES_MAX], first[PIECES_MAX];
@@ -53,8 +64,8 @@ static bool give(struct echo_device *e, struct virtq *vq, uint8_t *bytes, size_t
 	unsigned n = 0, n_first = 0;
 
 	while (done < len && n < BUFFERS_MAX && virtq_available(vq, 1) > 0) {
-		if (virtq_pop(vq, VIRTQ_WRITABLE, iov, PIECES_MAX, &chains[n]) < 0)
-			return false;
+		if (pop(rx, VIRTQ_WRITABLE, iov, &chains[n]) < 0)
+			break;
 		if (n == 0) {
 			n_first = chains[n].n_iov;
 			memcpy(first, iov, n_first * sizeof(*iov));
@@ -76,18 +87,18 @@ static bool give(struct echo_device *e, struct virtq *vq, uint8_t *bytes, size_t
 	return true;
 }
 
-static bool echo_one(struct echo_device *e, struct virtq *tx, struct virtq *rx)
+static bool echo_one(struct echo_device *e, struct vhost_ring *tx, struct vhost_ring *rx)
 {
 	struct iovec iov[PIECES_MAX];
 	struct virtq_chain chain;
 
-	if (virtq_available(tx, 1) == 0 || virtq_pop(tx, VIRTQ_READABLE, iov, PIECES_MAX, &chain) < 0)
+	if (virtq_available(&tx->vq, 1) == 0 || pop(tx, VIRTQ_READABLE, iov, &chain) < 0)
 		return false;
 	if (!give(e, rx, e->buf, gather(iov, chain.n_iov, e->buf, sizeof(e->buf)))) {
-		virtq_unpop(tx, chain.n_desc);
+		virtq_unpop(&tx->vq, chain.n_desc);
 		return false;
 	}
-	virtq_push(tx, &chain, 0);
+	virtq_push(&tx->vq, &chain, 0);
 	e->n_frames++;
 	return true;
 }
@@ -105,7 +116,7 @@ static void echo_pair(struct echo_device *e, struct vhost_ring *rx, struct vhost
 {
 	if (!vhost_ring_is_usable(rx) || !vhost_ring_is_usable(tx) || !rx->enabled)
 		return;
-	while (echo_one(e, &tx->vq, &rx->vq))
+	while (echo_one(e, tx, rx))
 		;
 	publish(rx);
 	publish(tx);

@@ -48,10 +48,10 @@ static void test_session_of_qemu(void **state)
 	for (uint32_t pair = 0; pair < 2; pair++) {
 		assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_FEATURES),
 				 rig->config.features | BIT(30) | BIT(26));
-		/* MQ, LOG_SHMFD, RARP, REPLY_ACK, MTU, CONFIG, INFLIGHT_SHMFD, RESET_DEVICE, CONFIGURE_MEM_SLOTS, STATUS,
+		/* MQ, LOG_SHMFD, RARP, REPLY_ACK, MTU, BACKEND_REQ, CONFIG, INFLIGHT_SHMFD, RESET_DEVICE, CONFIGURE_MEM_SLOTS, STATUS,
 		 * DEVICE_STATE, GET_VRING_BASE_INFLIGHT, GPA_ADDRESSES, GET_VRING_BASE_SKIP_DRAIN */
-		assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_PROTOCOL_FEATURES), 0xb9b21f);
-		peer_set_u64(rig, &p, VHOST_USER_SET_PROTOCOL_FEATURES, 0x1a01f);
+		assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_PROTOCOL_FEATURES), 0xb9b23f);
+		peer_set_u64(rig, &p, VHOST_USER_SET_PROTOCOL_FEATURES, 0x1a03f);
 		if (pair == 0) {
 			assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_QUEUE_NUM), 2);
 			assert_int_equal(peer_get_u64(rig, &p, VHOST_USER_GET_MAX_MEM_SLOTS), 509);

@@ -127,6 +127,17 @@ static void exchange(struct vhost_frontend *f, struct counts c[PAIRS])
 		}
 }
 
+/* Until nothing is on its way. */
+static void receive_all(struct rig *rig, struct vhost_frontend *f, unsigned pair, struct counts *c)
+{
+	for (unsigned i = 0; i < 1000 && c->received < c->sent; i++) {
+		event_loop_turn(rig->loop, 10);
+		echo_device_run(&echo);
+		receive_some(f, pair, c);
+	}
+	assert_int_equal(c->received, c->sent);
+}
+
 static void turn_back_end(void *arg)
 {
 	rig_run(arg);
@@ -263,6 +274,69 @@ static void test_dirty_log(void **state)
 	destroy(rig);
 }
 
+/* Translations are not handed over, the channel is: the new back-end asks for them, when it is alone. Each has an event loop of its own,
+ * which is not turned any more when it has been replaced, as in a process that has ended. */
+static void replace_and_ask(struct rig *rig, uint64_t features)
+{
+	enum { N = 12 };
+	struct vhost_frontend_config config = { .socket = rig->path,
+						.queue_pairs = PAIRS,
+						.features = features,
+						.protocol_features = ~0ull,
+						.while_waiting = turn_back_end,
+						.arg = rig,
+						.n_regions = 3,
+						.iommu = true };
+	struct event_loop *loops[N];
+	struct vhost_backend *olds[N];
+	struct counts c[PAIRS] = { 0 };
+	struct vhost_frontend *f;
+	uint64_t misses;
+
+	rig->config.resume = NULL;
+	rig_create(rig);
+	f = vhost_frontend_create(&config, &rig->error, rig->err, sizeof(rig->err));
+	if (!f)
+		fail_msg("%s", rig->err);
+	echo = (struct echo_device){ .b = rig->b, .n_pairs = PAIRS };
+	for (unsigned i = 0; i < N; i++) {
+		exchange(f, c);
+		/* Rings that run, rings that wait, and questions that are not answered. */
+		if (i % 3 == 1)
+			assert_int_equal(vhost_frontend_invalidate(f, 0, 0), 0);
+		else
+			assert_int_equal(vhost_frontend_translate(f), 0);
+		misses = vhost_frontend_misses(f);
+		loops[i] = rig->loop;
+		rig->loop = event_loop_create();
+		assert_non_null(rig->loop);
+		olds[i] = replacement(rig);
+		if (i % 3 != 1)
+			assert_int_equal(vhost_frontend_translate(f), 0);
+		assert_int_equal(vhost_frontend_misses(f), misses);
+		vhost_backend_own(rig->b);
+		echo.b = rig->b;
+		for (unsigned pair = 0; pair < PAIRS; pair++)
+			receive_all(rig, f, pair, &c[pair]);
+	}
+	vhost_frontend_destroy(f);
+	destroy(rig);
+	for (unsigned i = 0; i < N; i++) {
+		vhost_backend_destroy(olds[i]);
+		event_loop_destroy(i == 0 ? rig->loop : loops[i]);
+	}
+	rig->loop = loops[0];
+}
+
+static void test_iommu(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->config.features |= BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_F_RING_PACKED);
+	replace_and_ask(rig, ~BIT(VIRTIO_F_RING_PACKED));
+	replace_and_ask(rig, ~0ull);
+}
+
 /* A message has come in part, with its descriptor. */
 static void test_half_a_message(void **state)
 {
@@ -360,6 +434,7 @@ int main(void)
 		T(test_packed_in_order),
 		T(test_inflight),
 		T(test_dirty_log),
+		T(test_iommu),
 		T(test_half_a_message),
 		T(test_nobody_is_connected),
 		T(test_what_cannot_be),

@@ -57,6 +57,7 @@ static struct vhost_frontend *attach(struct rig *rig, uint64_t features)
 		.features = features,
 		.protocol_features = ~0ull,
 		.n_regions = 3,
+		.iommu = true, /* where it is offered */
 	};
 	char err[256];
 	int error;
@@ -98,18 +99,50 @@ static void disturb(struct vhost_frontend *f, unsigned round)
 	}
 }
 
-static void test_everything_at_once(void **state)
+/* Translations are taken back while frames are on their way: of single pages, rings among them, and all. */
+static void take_back(struct vhost_frontend *f, unsigned round)
+{
+	uint64_t guest_addr;
+	size_t size;
+	int fd;
+	uint64_t iova = vhost_frontend_device_addr(f, vhost_frontend_mem(f, &guest_addr, &size, &fd));
+
+	if (round % 8 == 0)
+		assert_int_equal(vhost_frontend_invalidate(f, 0, 0), 0);
+	else
+		assert_int_equal(vhost_frontend_invalidate(f, iova + (uint64_t)random() % size, 1), 0);
+}
+
+static void start_threads(struct rig *rig, pthread_t *control, pthread_t *worker)
 {
 	static const struct vhost_backend_ops ops = { ring_changed, features_changed, state_changed, NULL };
+
+	stop = false;
+	rig->b = vhost_backend_create(rig->loop, &rig->config, &ops, NULL, &rig->error, rig->err, sizeof(rig->err));
+	assert_non_null(rig->b);
+	echo = (struct echo_device){ .b = rig->b, .n_pairs = 2 };
+	assert_int_equal(pthread_create(control, NULL, run_control, rig->loop), 0);
+	assert_int_equal(pthread_create(worker, NULL, run_worker, NULL), 0);
+}
+
+static void stop_threads(struct rig *rig, pthread_t control, pthread_t worker)
+{
+	write_once(&stop, true);
+	pthread_join(worker, NULL);
+	event_loop_stop(rig->loop);
+	pthread_join(control, NULL);
+	rig_run(rig);
+	assert_true(echo.n_frames > 0);
+	assert_string_equal(vhost_backend_error(rig->b), "");
+}
+
+static void test_everything_at_once(void **state)
+{
 	struct rig *rig = *state;
 	pthread_t control, worker;
 
 	rig->config.features |= BIT(VIRTIO_F_RING_PACKED);
-	rig->b = vhost_backend_create(rig->loop, &rig->config, &ops, NULL, &rig->error, rig->err, sizeof(rig->err));
-	assert_non_null(rig->b);
-	echo = (struct echo_device){ .b = rig->b, .n_pairs = 2 };
-	assert_int_equal(pthread_create(&control, NULL, run_control, rig->loop), 0);
-	assert_int_equal(pthread_create(&worker, NULL, run_worker, NULL), 0);
+	start_threads(rig, &control, &worker);
 	for (unsigned i = 0; i < 10; i++) {
 		struct vhost_frontend *f = attach(rig, i % 2 ? ~0ull & ~BIT(VIRTIO_F_RING_PACKED) : ~0ull);
 
@@ -121,20 +154,40 @@ static void test_everything_at_once(void **state)
 		}
 		vhost_frontend_destroy(f);
 	}
-	write_once(&stop, true);
-	pthread_join(worker, NULL);
-	event_loop_stop(rig->loop);
-	pthread_join(control, NULL);
-	rig_run(rig);
+	stop_threads(rig, control, worker);
 	assert_true(n_ring_changed > 0 && n_features_changed > 0 && n_state_changed > 0);
-	assert_true(echo.n_frames > 0);
-	assert_string_equal(vhost_backend_error(rig->b), "");
+}
+
+static void test_translations_come_and_go(void **state)
+{
+	struct rig *rig = *state;
+	pthread_t control, worker;
+
+	srandom(1);
+	rig->config.features |= BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_ACCESS_PLATFORM);
+	start_threads(rig, &control, &worker);
+	for (unsigned i = 0; i < 4; i++) {
+		struct vhost_frontend *f = attach(rig, i % 2 ? ~BIT(VIRTIO_F_RING_PACKED) : ~0ull);
+		uint64_t misses;
+
+		for (unsigned round = 0; round < 60; round++) {
+			some_traffic(f, round % 2);
+			take_back(f, round);
+			if (round % 20 == 19)
+				disturb(f, round);
+		}
+		misses = vhost_frontend_misses(f);
+		assert_true(misses > 60);
+		vhost_frontend_destroy(f);
+	}
+	stop_threads(rig, control, worker);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_everything_at_once, rig_setup_bare, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_translations_come_and_go, rig_setup_bare, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
