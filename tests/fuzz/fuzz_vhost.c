@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct event_loop *loop;
 static struct vhost_backend *backend;
 static struct sockaddr_un addr = { .sun_family = AF_UNIX };
-static int mem_fd, event_fd, other_fd;
+static int mem_fd, event_fd, other_fd, pair_fds[2];
 static uint8_t *memory; /* of mem_fd */
 
 static void check(bool ok, const char *what)
@@ -123,7 +123,7 @@ static void start_up(void)
 		.queue_pairs = QUEUE_PAIRS,
 		.features = 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_EVENT_IDX |
 			    1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_NET_F_MRG_RXBUF |
-			    1ull << VIRTIO_F_RING_PACKED | 1ull << VIRTIO_F_IN_ORDER,
+			    1ull << VIRTIO_F_RING_PACKED | 1ull << VIRTIO_F_IN_ORDER | 1ull << VIRTIO_F_ACCESS_PLATFORM,
 		.mtu = 9000,
 		.lost_fd = -1,
 		.socket_mode = 0600,
@@ -140,6 +140,7 @@ static void start_up(void)
 	memory = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mem_fd, 0);
 	check(memory != MAP_FAILED, "memory");
 	other_fd = dup(STDERR_FILENO);
+	check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair_fds) == 0, "pair");
 	atexit(shut_down);
 }
 
@@ -149,7 +150,8 @@ static void run(void)
 		;
 }
 
-/* Low nibble: how many, then: bit 4 the first, bit 5 the others are eventfds, else memory; bit 6: something else instead. */
+/* Low nibble: how many, then: bit 4 the first, bit 5 the others are eventfds, else memory; bit 6: something else instead; both bit 4
+ * and bit 6: the first is one of a pair of sockets, of which the other end stays silent. */
 static unsigned choose_fds(uint8_t choice, int *fds)
 {
 	unsigned n = choice & 0xf;
@@ -158,6 +160,8 @@ static unsigned choose_fds(uint8_t choice, int *fds)
 		n = FDS_MAX;
 	for (unsigned i = 0; i < n; i++)
 		fds[i] = choice & 0x40 ? other_fd : choice & (i == 0 ? 0x10 : 0x20) ? event_fd : mem_fd;
+	if (n > 0 && (choice & 0x50) == 0x50)
+		fds[0] = pair_fds[1];
 	return n;
 }
 
@@ -192,8 +196,9 @@ static void write_memory(const uint8_t *bytes, size_t len)
 	memcpy(memory + at, bytes + 2, len);
 }
 
-static void serve(struct virtq *vq, enum virtq_dir dir)
+static void serve(struct vhost_ring *r, enum virtq_dir dir)
 {
+	struct virtq *vq = &r->vq;
 	struct iovec iov[PIECES_MAX];
 	struct virtq_chain chain;
 
@@ -201,6 +206,10 @@ static void serve(struct virtq *vq, enum virtq_dir dir)
 		int err = virtq_pop(vq, dir, iov, PIECES_MAX, &chain);
 		uint32_t len = 0;
 
+		if (err == -EAGAIN) {
+			vhost_ring_ask(r, dir);
+			break;
+		}
 		if (err == -EPROTO)
 			return;
 		if (err == 0 && dir == VIRTQ_WRITABLE) {
@@ -226,7 +235,7 @@ static void use_rings(void)
 		if (!gate_try_enter(&r->gate))
 			abort();
 		if (vhost_ring_is_usable(r)) {
-			serve(&r->vq, i % 2 ? VIRTQ_READABLE : VIRTQ_WRITABLE);
+			serve(r, i % 2 ? VIRTQ_READABLE : VIRTQ_WRITABLE);
 			r->broken = virtq_error(&r->vq) != NULL;
 		}
 		gate_leave(&r->gate);

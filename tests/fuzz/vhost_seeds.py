@@ -4,11 +4,12 @@
 import pathlib
 import struct
 
-MEM, EVENT = 0x01, 0x11  # one descriptor: memory, an eventfd
+MEM, EVENT, PAIR = 0x01, 0x11, 0x51  # one descriptor: memory, an eventfd, one of a pair of sockets
 USER, GUEST, SIZE = 0x7F0000000000, 0x100000000, 1 << 20
 VERSION_1, PROTOCOL, LOG_ALL, PACKED, IN_ORDER, EVENT_IDX = 1 << 32, 1 << 30, 1 << 26, 1 << 34, 1 << 35, 1 << 29
 LOG_SHMFD, VRING_F_LOG = 1 << 1, 1
 CONFIG, DEVICE_STATE, SKIP_DRAIN = 1 << 9, 1 << 19, 1 << 20 | 1 << 23
+ACCESS_PLATFORM, BACKEND_REQ = 1 << 33, 1 << 5
 
 
 def parcel(body, fds=0):
@@ -63,6 +64,18 @@ def table(n=1):
     return msg(5, struct.pack("=II", n, 0) + b"".join(region(i * part, part) for i in range(n)), n)
 
 
+def iotlb(kind, iova, size, perm=3, to=None):
+    return msg(22, struct.pack("=QQQBB6x", iova, size, USER + iova if to is None else to, perm, kind), flags=9)
+
+
+def update(iova, size, **more):
+    return iotlb(2, iova, size, **more)
+
+
+def invalidate(iova, size):
+    return iotlb(3, iova, size)
+
+
 def enable(*rings):
     return b"".join(state(18, i, 1) for i in rings)
 
@@ -108,6 +121,16 @@ seeds = {
     "config-transfer": negotiate(ALL | CONFIG | DEVICE_STATE | SKIP_DRAIN) + table() + ring(0) + enable(0)
     + msg(24, struct.pack("=III", 6, 4, 0) + bytes(4)) + msg(25, struct.pack("=III", 8, 2, 1) + b"\x01\0")
     + state(45, 0, 0) + msg(42, struct.pack("=II", 0, 0), EVENT) + msg(43) + msg(42, struct.pack("=II", 1, 0), MEM) + msg(43),
+    # Addresses for the IOMMU are those of the front-end: the rings' areas are named by them.
+    "iotlb": negotiate(ALL | BACKEND_REQ, ACCESS_PLATFORM) + msg(21, fds=PAIR) + table() + ring(0) + ring(1) + enable(0, 1)
+    + update(USER, 0x8000, to=USER) + update(GUEST + 0x3F000, 0x1000, perm=2, to=USER + 0x3F000)
+    + update(GUEST + 0x40000, 0x8000, to=USER + 0x40000) + more(0, 8) + invalidate(GUEST + 0x40000, 0x1000) + more(0, 12)
+    + invalidate(USER, 0x1000) + update(USER, 0x1000, to=USER) + more(1, 6) + invalidate(0, 0) + state(11, 0, 0),
+    "iotlb-pieces": negotiate(ALL | BACKEND_REQ, ACCESS_PLATFORM | PACKED) + msg(21, fds=PAIR) + table(2) + ring(0, 512, 0x8000)
+    + update(USER, 0x1000, to=USER + 0x9000) + update(USER + 0x1000, 0x1000, to=USER + 0x4000) + enable(0)
+    + update(GUEST, 1 << 20, to=USER) + update(GUEST, 1 << 19, to=USER) + table(),
+    "iotlb-refused": negotiate(ALL | BACKEND_REQ, ACCESS_PLATFORM) + msg(21, fds=PAIR) + table() + update(0, 0) + update(1, 4096)
+    + update(0, 1 << 63) + update(0, 4096, perm=0) + iotlb(1, 0, 4096) + msg(21, fds=EVENT),
     "many-fds": negotiate(ALL) + parcel(struct.pack("=III", 5, 1, 264), 9),
 }
 folder = pathlib.Path(__file__).parent / "seeds" / "vhost"
