@@ -39,8 +39,10 @@ class Nic:
     queues: int = 1
     reconnect: bool = True  # connect again when the daemon has gone; without it the link is down for good
 
-    def qemu_args(self, i):
+    def qemu_args(self, i, bus=None):
         device = f"virtio-net-pci,netdev=net{i},mac={self.mac}"
+        if bus:
+            device += f",bus={bus}"
         if self.queues > 1:
             device += ",mq=on"
         # QEMU 7.2 crashes when a vhost-user device starts under TCG with MSI-X.
@@ -84,11 +86,13 @@ class Job:
 
 
 class Guest:
-    """`attach_args`: arguments for QEMU that give memory and network cards, in place of ours; `extra_args`: more of them."""
+    """`attach_args`: arguments for QEMU that give memory and network cards, in place of ours; `extra_args`: more of them.
+    `iommu`: Intel's, and the network cards behind it."""
 
-    def __init__(self, name, nics, directory, cpus=1, memory_mb=MEMORY_MB, attach_args=(), extra_args=()):
+    def __init__(self, name, nics, directory, cpus=1, memory_mb=MEMORY_MB, attach_args=(), extra_args=(), iommu=False):
         self.name, self.nics, self.dir = name, nics, pathlib.Path(directory)
         self.cpus, self.memory_mb, self.attach_args, self.extra_args = cpus, memory_mb, list(attach_args), list(extra_args)
+        self.iommu = iommu
         self.process = None
         self.jobs = {}
         self.ids = itertools.count(1)
@@ -117,8 +121,8 @@ class Guest:
         # Not "max" under TCG: a kernel that is told of fast string instructions copies with them, one emulated byte at a time.
         argv = [
             "qemu-system-x86_64", "-accel", accel, "-cpu", "host" if accel == "kvm" else "qemu64", "-smp", str(self.cpus),
-            "-machine", "pc", "-nodefaults", "-no-user-config", "-display", "none",
-            "-kernel", GUEST_DIR / "vmlinuz", "-initrd", GUEST_DIR / "initramfs", "-append", KERNEL_ARGS,
+            "-machine", "q35" if self.iommu else "pc", "-nodefaults", "-no-user-config", "-display", "none",
+            "-kernel", GUEST_DIR / "vmlinuz", "-initrd", GUEST_DIR / "initramfs", "-append", KERNEL_ARGS + (" intel_iommu=on" if self.iommu else ""),
             "-serial", f"file:{self.console_path}",
             "-chardev", f"socket,id=agent,fd={agent_fd}", "-serial", "chardev:agent",
             "-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control",
@@ -127,8 +131,12 @@ class Guest:
             return argv + self.attach_args
         argv += ["-m", str(self.memory_mb), "-object", f"memory-backend-memfd,id=mem,size={self.memory_mb}M,share=on",
                  "-machine", "memory-backend=mem"]
+        if self.iommu:  # before the devices that it is for
+            argv += ["-device", "intel-iommu,intremap=off,device-iotlb=on"]
         for i, nic in enumerate(self.nics):
-            argv += nic.qemu_args(i)
+            if self.iommu:  # a device of the root complex itself has no ATS
+                argv += ["-device", f"pcie-root-port,id=root{i},chassis={i},slot={i}"]
+            argv += nic.qemu_args(i, f"root{i}" if self.iommu else None)
         return argv + self.extra_args
 
     def wait_boot(self, seen=0, timeout=60):
