@@ -44,7 +44,7 @@ static void send_some(struct good_pair *p, uint8_t from, struct flow *flow, bool
 {
 	uint8_t frame[FRAME_LEN];
 
-	while (!read_once(&p->stop) && flow->sent - flow->received < WINDOW) {
+	while ((!read_once(&p->stop) || flow->sent == 0) && flow->sent - flow->received < WINDOW) {
 		rig_frame(frame, FRAME_LEN, STATION + 1 - from, STATION + from, flow->sent);
 		if (vhost_frontend_send(p->f[from], 0, NULL, frame, FRAME_LEN) != 0)
 			break;
@@ -81,8 +81,10 @@ void good_pair_run(struct rig_thread *t)
 	struct flow flows[2] = { 0 };
 	uint64_t progress_ns = clock_ns();
 
-	for (unsigned rounds = 0;
-	     !read_once(&p->stop) || flows[0].received < flows[0].sent || flows[1].received < flows[1].sent; rounds++) {
+	/* Some go, even when this thread gets to run only after the end was called for. */
+	for (unsigned rounds = 0; !read_once(&p->stop) || flows[0].sent == 0 || flows[0].received < flows[0].sent ||
+				  flows[1].received < flows[1].sent;
+	     rounds++) {
 		uint8_t from = rounds % 2;
 		int n;
 

@@ -30,7 +30,7 @@ static void run_flood(struct rig_thread *t)
 	while (!read_once(&fl->stop)) {
 		rig_frame(frame, sizeof(frame), fl->to, fl->self, fl->n);
 		if (vhost_frontend_send(fl->f, 0, NULL, frame, sizeof(frame)) == 0)
-			fl->n++;
+			write_once(&fl->n, fl->n + 1);
 		else
 			vhost_frontend_in_flight(fl->f, 0);
 		vhost_frontend_flush(fl->f, 0);
@@ -139,7 +139,7 @@ static void wait_stuck(void *arg)
 {
 	unsigned *turns = arg;
 
-	if (++*turns == TURNS_STUCK)
+	if (++*turns >= TURNS_STUCK && read_once(&flood.n) > 2 * RING)
 		end_threads();
 }
 
