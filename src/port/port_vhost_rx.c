@@ -154,10 +154,10 @@ static bool pop_one(struct port_vhost *p, struct vhost_ring *r, struct frame *f,
 
 static void fill_batch(struct port_vhost *p, struct vhost_ring *r, struct batch *batch)
 {
-	unsigned n = 0, n_iov = 0;
+	/* A driver that goes on while we pop could have us take more than a short ring holds (virtq.h). */
+	unsigned n = 0, n_iov = 0, max = MIN((unsigned)BATCH_FRAMES, r->vq.size);
 
-	while (n < BATCH_FRAMES && n_iov <= BATCH_IOV - FRAME_IOV_MAX &&
-	       pop_one(p, r, &batch->frames[n], &batch->iov[n_iov]))
+	while (n < max && n_iov <= BATCH_IOV - FRAME_IOV_MAX && pop_one(p, r, &batch->frames[n], &batch->iov[n_iov]))
 		n_iov += batch->frames[n++].n_iov;
 	batch->n = n;
 	batch->n_iov = n_iov;
