@@ -27,18 +27,6 @@ static void negotiate_all(struct rig *rig, struct peer *p)
 	peer_set_memory(rig, p);
 }
 
-static bool has_ended(struct rig *rig, struct peer *p)
-{
-	struct vhost_user_msg msg;
-	int got;
-
-	rig_run(rig);
-	do
-		got = peer_receive(p, &msg);
-	while (got == 1);
-	return got == -1 && !vhost_backend_is_connected(rig->b);
-}
-
 /* DPDK believed that a range of guest memory is contiguous with us because it is for the guest. */
 static void test_cve_2018_1059_areas_across_regions(void **state)
 {
@@ -88,7 +76,7 @@ static void test_cve_2019_14818_repeated_set_vring_num(void **state)
 		for (unsigned i = 0; i < FDS; i++)
 			fds[i] = p.mem_fd;
 		peer_send(&p, VHOST_USER_SET_VRING_NUM, 1, &num, sizeof(num), fds, n);
-		assert_true(has_ended(rig, &p));
+		assert_true(peer_has_ended(rig, &p));
 		peer_deinit(&p);
 		peer_init(&p);
 		negotiate_all(rig, &p);
@@ -110,7 +98,7 @@ static void test_cve_2020_10722_log_that_wraps(void **state)
 		peer_init(&p);
 		negotiate_all(rig, &p);
 		peer_send(&p, SET_LOG_BASE, 1, logs[i], sizeof(logs[i]), &p.mem_fd, 1);
-		if (!has_ended(rig, &p))
+		if (!peer_has_ended(rig, &p))
 			fail_msg("size %#lx at %#lx", (unsigned long)logs[i][0], (unsigned long)logs[i][1]);
 		peer_deinit(&p);
 	}
@@ -129,7 +117,7 @@ static void test_cve_2020_10723_ring_numbers_that_are_cut(void **state)
 		peer_init(&p);
 		negotiate_all(rig, &p);
 		peer_send(&p, VHOST_USER_SET_VRING_NUM, 1, &num, sizeof(num), NULL, 0);
-		if (!has_ended(rig, &p))
+		if (!peer_has_ended(rig, &p))
 			fail_msg("ring %#x", numbers[i]);
 		peer_deinit(&p);
 	}
@@ -169,7 +157,7 @@ static void test_cve_2022_0669_inflight_with_descriptors(void **state)
 		for (int k = 0; k < FDS; k++)
 			fds[k] = p.mem_fd;
 		peer_send(&p, requests[i], 1, &wanted, 24, fds, FDS);
-		assert_true(has_ended(rig, &p));
+		assert_true(peer_has_ended(rig, &p));
 		peer_deinit(&p);
 	}
 }
@@ -189,7 +177,7 @@ static void test_cve_2021_3839_inflight_of_many_queues(void **state)
 		peer_init(&p);
 		negotiate_all(rig, &p);
 		peer_send(&p, SET_INFLIGHT_FD, 1, &areas[i], 24, &p.mem_fd, 1);
-		if (!has_ended(rig, &p))
+		if (!peer_has_ended(rig, &p))
 			fail_msg("%u queues of %u", areas[i].num_queues, areas[i].queue_size);
 		peer_deinit(&p);
 	}
@@ -210,7 +198,7 @@ static void test_cve_2020_10942_descriptors_of_another_kind(void **state)
 		negotiate_all(rig, &p);
 		for (unsigned kind = 0; kind < 2 && vhost_backend_is_connected(rig->b); kind++)
 			peer_send(&p, requests[i], 1, &ring, sizeof(ring), kind ? &p.fd : &p.mem_fd, 1);
-		assert_true(has_ended(rig, &p));
+		assert_true(peer_has_ended(rig, &p));
 		peer_deinit(&p);
 	}
 }

@@ -26,21 +26,9 @@
 
 enum { MANY = 200 }; /* what one call can send is 253 */
 
-static bool has_ended(struct rig *rig, struct peer *p)
-{
-	struct vhost_user_msg msg;
-	int got;
-
-	rig_run(rig);
-	do
-		got = peer_receive(p, &msg);
-	while (got == 1);
-	return got == -1 && !vhost_backend_is_connected(rig->b);
-}
-
 static void assert_ended(struct rig *rig, struct peer *p, const char *text)
 {
-	assert_true(has_ended(rig, p));
+	assert_true(peer_has_ended(rig, p));
 	if (!strstr(vhost_backend_error(rig->b), text))
 		fail_msg("\"%s\" instead of \"..%s..\"", vhost_backend_error(rig->b), text);
 }
@@ -266,7 +254,7 @@ static void test_socket_that_lingers(void **state)
 		}
 		peer_send(&p, VHOST_USER_SET_VRING_CALL, 1, &ring, sizeof(ring), &fd, 1);
 		close(fd); /* ours is not the last */
-		assert_true(has_ended(rig, &p));
+		assert_true(peer_has_ended(rig, &p));
 		assert_nobody_gets_in(rig);
 		assert_int_equal(
 		    setsockopt(other, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, sizeof(struct linger)), 0);

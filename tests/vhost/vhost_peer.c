@@ -283,6 +283,18 @@ int peer_receive(struct peer *p, struct vhost_user_msg *msg)
 	return got;
 }
 
+bool peer_has_ended(struct rig *rig, struct peer *p)
+{
+	struct vhost_user_msg msg;
+	int got;
+
+	rig_run(rig);
+	do
+		got = peer_receive(p, &msg);
+	while (got == 1);
+	return got == -1 && !vhost_backend_is_connected(rig->b);
+}
+
 /* Requests */
 
 static void receive_reply(struct peer *p, uint32_t request, struct vhost_user_msg *msg)

@@ -82,6 +82,8 @@ bool peer_send(struct peer *p, uint32_t request, uint32_t flags, const void *pay
 int peer_receive(struct peer *p, struct vhost_user_msg *msg);
 /* And the descriptor that came with it; -1: none did. */
 int peer_receive_fd(struct peer *p, struct vhost_user_msg *msg, int *fd);
+/* After a turn of the back-end: has it closed the connection? Messages that come before are thrown away. */
+bool peer_has_ended(struct rig *rig, struct peer *p);
 
 /* Requests that must succeed, each with the turns of the back-end that it takes. */
 void peer_request(struct rig *rig, struct peer *p, uint32_t request, const void *payload, uint32_t size, const int *fds,
