@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "echo_device.h"
+#include "echo_exchange.h"
 #include "vhost/frontend.h"
 #include "vhost_peer.h"
 #include "virtio/virtio_compat.h"
@@ -47,38 +48,9 @@ static struct vhost_frontend *attach(struct rig *rig, struct vhost_frontend_conf
 	return f;
 }
 
-static void fill_frame(uint8_t *frame, size_t len, unsigned seed)
-{
-	for (size_t i = 0; i < len; i++)
-		frame[i] = (uint8_t)(seed + i * 7 + (i >> 8));
-}
-
-/* Frames of these lengths out on a pair, and back. */
 static void exchange(struct vhost_frontend *f, unsigned pair, const size_t *lengths, unsigned n)
 {
-	static uint8_t sent[65550], got[65550];
-	struct vnet_hdr out = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-				.csum_start = htole16(34),
-				.csum_offset = htole16(16) };
-	struct vnet_hdr in;
-
-	for (unsigned i = 0; i < n; i++) {
-		fill_frame(sent, lengths[i], i);
-		assert_int_equal(vhost_frontend_send(f, pair, &out, sent, lengths[i]), 0);
-	}
-	vhost_frontend_flush(f, pair);
-	for (unsigned i = 0; i < n; i++) {
-		long len;
-
-		while ((len = vhost_frontend_receive(f, pair, &in, got, sizeof(got))) == -EAGAIN)
-			assert_int_equal(vhost_frontend_wait(f, pair, 5000), 0);
-		assert_int_equal(len, lengths[i]);
-		fill_frame(sent, lengths[i], i);
-		assert_memory_equal(got, sent, lengths[i]);
-		assert_memory_equal(&in, &out, VNET_HDR_LEN_LEGACY);
-	}
-	assert_int_equal(vhost_frontend_in_flight(f, pair), 0);
-	assert_int_equal(vhost_frontend_receive(f, pair, &in, got, sizeof(got)), -EAGAIN);
+	assert_int_equal(echo_exchange(f, pair, lengths, n), n);
 }
 
 /* Several times round the rings. */
