@@ -16,38 +16,17 @@ static void api_socket(const struct api_context *ctx, char *buf, size_t size)
 	snprintf(buf, size, "%s", inside ? ctx->socket_path + len + 1 : ctx->socket_path);
 }
 
-static json_t *networks_json(const struct runtime *rt, bool with_defaults)
-{
-	json_t *networks = json_array();
-
-	for (size_t i = 0; i < runtime_n_networks(rt); i++) {
-		const struct runtime_network *n = runtime_network_at(rt, i);
-		json_t *network = network_config_to_json(&n->config, with_defaults);
-		json_t *ports = json_object_get(network, "ports");
-
-		for (size_t k = 0; k < n->n_ports; k++)
-			json_array_append_new(ports, port_config_to_json(&n->ports[k]->config, with_defaults));
-		json_array_append_new(networks, network);
-	}
-	return networks;
-}
-
+/* As the daemon would read it now; NULL: out of memory. */
 static json_t *config_json(const struct api_context *ctx, bool with_defaults)
 {
-	const struct runtime_options *o = runtime_options(ctx->rt);
-	struct config c = {
-		.workers = o->workers,
-		.n_pinned = o->pinned ? o->workers : 0,
-		.pinned = (struct worker_config *)(uintptr_t)o->pinned, /* is only read */
-		.poll = o->poll,
-		.busy_poll_us = o->busy_poll_us,
-		.accounting = o->accounting,
-	};
-	json_t *tree;
+	json_t *tree = NULL;
+	struct config c;
 
-	api_socket(ctx, c.api_socket, sizeof(c.api_socket));
-	tree = config_to_json(&c, with_defaults);
-	json_object_set_new(tree, "networks", networks_json(ctx->rt, with_defaults));
+	if (runtime_get_config(ctx->rt, &c) == 0) {
+		api_socket(ctx, c.api_socket, sizeof(c.api_socket));
+		tree = config_to_json(&c, with_defaults);
+	}
+	config_deinit(&c);
 	return tree;
 }
 

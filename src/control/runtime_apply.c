@@ -90,6 +90,13 @@ int runtime_get_config(const struct runtime *rt, struct config *c)
 	c->poll = rt->options.poll;
 	c->busy_poll_us = rt->options.busy_poll_us;
 	c->accounting = rt->options.accounting;
+	if (rt->options.pinned) {
+		c->pinned = malloc(c->workers * sizeof(*c->pinned));
+		if (!c->pinned)
+			return -ENOMEM;
+		memcpy(c->pinned, rt->options.pinned, c->workers * sizeof(*c->pinned));
+		c->n_pinned = c->workers;
+	}
 	c->networks = calloc(rt->n_networks + 1, sizeof(*c->networks));
 	if (!c->networks)
 		return -ENOMEM;

@@ -209,6 +209,15 @@ def test_what_was_changed_since_the_start(lab):
     assert not list(daemon.run_dir.glob("*.sock"))
 
 
+def test_file_is_followed_with_bound_workers(lab):
+    workers = [{"cpu": min(os.sched_getaffinity(0))}]
+    daemon = lab.network(["a"], top={"workers": workers})
+    daemon.write_config({"workers": workers, "networks": [{"name": "lan", "ports": [{"name": n, "type": "vhost-user"} for n in "ab"]}]})
+    daemon.handover()
+    assert {p["name"] for p in daemon.cli("port", "list")} == {"a", "b"}
+    assert daemon.cli("config", "get")["workers"] == workers
+
+
 def test_api_can_be_reached_all_the_while(lab):
     """Requests that the old daemon has not answered are lost with it, as its connections are; nobody is turned away."""
     daemon = lab.network(["a"])
