@@ -161,7 +161,7 @@ static bool unpack_text(const json_t *json, char *to, size_t size)
 	return true;
 }
 
-static bool unpack_fd(const json_t *json, int *to, const struct handover_fds *fds)
+bool handover_unpack_fd(const json_t *json, int *to, const struct handover_fds *fds)
 {
 	json_int_t number = json_integer_value(json);
 
@@ -185,7 +185,7 @@ static bool unpack_field(const struct handover_field *f, const json_t *json, cha
 	case HANDOVER_BYTES:
 		return handover_unhex(json, to, f->size);
 	case HANDOVER_FD:
-		return unpack_fd(json, (int *)(void *)to, fds);
+		return handover_unpack_fd(json, (int *)(void *)to, fds);
 	case HANDOVER_OTHER:
 		break;
 	}

@@ -13,7 +13,7 @@ struct handover_fds;
 struct runtime_error;
 
 enum handover_kind {
-	HANDOVER_NUMBER, /* unsigned, 1, 2, 4 or 8 bytes; or bool */
+	HANDOVER_NUMBER, /* unsigned, 1, 2, 4 or 8 bytes */
 	HANDOVER_BOOL,
 	HANDOVER_TEXT,  /* char[size] */
 	HANDOVER_BYTES, /* as hexadecimal digits, all of them */
@@ -51,5 +51,7 @@ int handover_unpack(const struct handover_form *form, const json_t *object, void
 json_t *handover_hex(const void *bytes, size_t len);
 /* False: not so many digits, or others. */
 bool handover_unhex(const json_t *text, void *bytes, size_t len);
+/* False: no number of a descriptor that came, and not -1, which stays -1. */
+bool handover_unpack_fd(const json_t *number, int *to, const struct handover_fds *fds);
 
 #endif

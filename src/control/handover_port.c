@@ -151,12 +151,11 @@ static int unpack_fds(const json_t *array, int *list, size_t max, uint16_t *n, c
 		return runtime_fail(e, -EPROTO, "", "%s: not a list of up to %zu descriptors", where, max);
 	*n = (uint16_t)json_array_size(array);
 	for (size_t i = 0; i < *n; i++) {
-		json_int_t number = json_integer_value(json_array_get(array, i));
+		const json_t *item = json_array_get(array, i);
 
-		if (number < -1 || number >= (json_int_t)fds->n)
+		if (!handover_unpack_fd(item, &list[i], fds))
 			return runtime_fail(e, -EPROTO, "", "%s: there is no descriptor %lld", where,
-					    (long long)number);
-		list[i] = number < 0 ? -1 : fds->fds[number];
+					    (long long)json_integer_value(item));
 	}
 	return 0;
 }
