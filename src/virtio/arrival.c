@@ -66,11 +66,6 @@ void arrivals_allow(struct arrivals *a, bool on)
 	write_once(&a->allowed, on);
 }
 
-bool arrivals_are_allowed(const struct arrivals *a)
-{
-	return a->allowed;
-}
-
 /* Regions */
 
 static struct arriving *make_bits(const struct guest_region *r)

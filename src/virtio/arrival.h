@@ -31,7 +31,6 @@ void arrivals_destroy(struct arrivals *a);
 int arrivals_fd(const struct arrivals *a);
 /* May pages be asked for? Not at first. */
 void arrivals_allow(struct arrivals *a, bool on);
-bool arrivals_are_allowed(const struct arrivals *a);
 
 /* For guest_mem.c, with rings parked: a region that was mapped and not touched yet, of `fd`; and one that will be unmapped, or whose pages
  * are all here. */
