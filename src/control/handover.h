@@ -52,7 +52,7 @@ struct handover_source {
 };
 
 struct handover_server;
-/* Listen at `path`; `resume` as in struct handover_listeners. `given` is called when process `pid` has taken over: end then, and leave
+/* Listen at `path`; `resume`: the socket that another process has open there, NULL: open it. `given` is called when process `pid` has taken over: end then, and leave
  * everything as it is. NULL on failure, with a text in err. */
 struct handover_server *handover_server_create(struct event_loop *loop, const struct handover_source *source,
 					       const char *path, const struct vhost_listener_state *resume,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* plan.c - The move that brings the workers closest. */
 #include "worker/plan.h"
 
 #include "base/compiler.h"
