@@ -20,6 +20,9 @@ static_assert(sizeof(struct vring_packed_desc) == TABLE_ENTRY,
 enum { TOUCHED_MAX = 128 * 1024 };
 static_assert((int)TOUCHED_MAX >= (int)FRAME_LEN_MAX + (int)VNET_HDR_LEN, "a frame with its header");
 
+/* Descriptors without a byte in a chain. They fill no piece, so nothing else ends a walk over as many as a ring has. */
+enum { EMPTY_MAX = VIRTQ_INDIRECT_MAX };
+
 static bool has_feature(const struct virtq_config *config, unsigned bit)
 {
 	return config->features >> bit & 1;
@@ -106,8 +109,8 @@ int virtq_walk_add_slow(struct virtq *vq, struct virtq_walk *w, uint64_t addr, u
 				   w->write ? "chain to be written has a read-only buffer"
 					    : "chain to be read has a write-only buffer",
 				   flags);
-	if (unlikely(len == 0))
-		return 0; /* no piece: the specification does not forbid it, and vhost and DPDK take it */
+	if (unlikely(len == 0)) /* no piece: the specification does not forbid it, and vhost and DPDK take it */
+		return ++w->n_empty <= EMPTY_MAX ? 0 : virtq_break(vq, "chain has too many empty buffers", w->n_empty);
 	if (unlikely(vq->iotlb))
 		return virtq_iotlb_add(vq, w, addr, len);
 	err = guest_mem_translate(vq->mem, &vq->cache, addr, len, w->iov, &w->n, w->max);

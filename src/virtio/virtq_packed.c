@@ -73,6 +73,14 @@ static int walk_indirect(struct virtq *vq, struct virtq_walk *w, const struct vr
 	return walk_table(vq, w, le64toh(read_once(&d->addr)), le32toh(read_once(&d->len)));
 }
 
+/* Descriptors that were popped and not yet pushed. */
+static unsigned held(const struct virtq *vq)
+{
+	unsigned n = (vq->last_avail & VIRTQ_POS_IDX) - (vq->used_idx & VIRTQ_POS_IDX);
+
+	return (vq->last_avail ^ vq->used_idx) & VIRTQ_POS_WRAP ? n + vq->size : n;
+}
+
 /* Collect the chain that begins with `flags` at last_avail. Its end has to be found even when there is no room for its pieces. */
 static int walk(struct virtq *vq, struct virtq_walk *w, uint16_t flags, struct virtq_chain *chain)
 {
@@ -122,6 +130,9 @@ int virtq_packed_pop_chain(struct virtq *vq, enum virtq_dir dir, struct iovec *i
 		return err;
 	if (unlikely(chain->id >= vq->size))
 		return virtq_break(vq, "buffer id is outside the ring", chain->id);
+	/* Each would be walked as often as it is in a chain, and its place would be used more than once. */
+	if (unlikely(held(vq) + chain->n_desc > vq->size))
+		return virtq_break(vq, VIRTQ_OVERLAP, chain->n_desc);
 	vq->last_avail = (virtq_pos)virtq_pos_advance(pos, chain->n_desc, vq->size);
 	vq->n_known -= vq->n_known > 0;
 	return err;

@@ -18,6 +18,8 @@ enum {
 	VIRTQ_PACKED_AHEAD = 16, /* descriptors, to be asked for before they are looked at */
 };
 
+#define VIRTQ_OVERLAP "descriptor chains overlap"
+
 unsigned virtq_packed_scan(struct virtq *vq, unsigned want);
 int virtq_packed_pop_chain(struct virtq *vq, enum virtq_dir dir, struct iovec *iov, unsigned max,
 			   struct virtq_chain *chain);
@@ -155,6 +157,11 @@ static always_inline void virtq_packed_prefetch(const struct virtq *vq, unsigned
 
 static always_inline void virtq_packed_unpop(struct virtq *vq, unsigned n_desc)
 {
+	/* A driver that changes what was popped can make short chains overlap: it has no place to go back to. */
+	if (unlikely(n_desc > vq->size)) {
+		virtq_break(vq, VIRTQ_OVERLAP, n_desc);
+		return;
+	}
 	vq->last_avail = (virtq_pos)virtq_pos_retreat(vq->last_avail, n_desc, vq->size);
 	vq->n_known = 0; /* how many chains these are, the next scan tells */
 }

@@ -111,6 +111,7 @@ int virtq_break(struct virtq *vq, const char *text, uint32_t value);
 struct virtq_walk {
 	struct iovec *iov;
 	unsigned n, max;
+	unsigned n_empty; /* descriptors without a byte */
 	uint64_t len;
 	uint16_t write; /* VRING_DESC_F_WRITE when that is wanted of each descriptor, else 0 */
 	bool missing;   /* some of it is not here yet (arrival.h) */

@@ -296,6 +296,80 @@ static void test_taken_back(void **state)
 	ring_deinit(&r);
 }
 
+/* Chains that go over each other, as the driver makes available again what is not used yet: no place is lost, and none outside the ring
+ * is looked at. */
+static void test_chains_overlap(void **state)
+{
+	struct vring_packed_desc *desc[SIZE];
+	struct virtq_chain chain;
+
+	(void)state;
+	for (unsigned start = 0; start < 2 * SIZE; start++) {
+		for (unsigned n = 2; n <= SIZE; n++) {
+			struct ring r;
+
+			ring_at_place(&r, F_ALL_PACKED, start);
+			lay_out(&r, false, start, SIZE - 1, VIRTQ_READABLE, desc);
+			assert_int_equal(pop(&r, VIRTQ_READABLE, &chain), 0);
+			/* Of the second chain, only the first place is free. */
+			lay_out(&r, false, start + SIZE - 1, n, VIRTQ_READABLE, desc);
+			if (n > 2)
+				assert_int_equal(pop(&r, VIRTQ_READABLE, &chain), -EPROTO);
+			else if (pop(&r, VIRTQ_READABLE, &chain) == 0) /* a short one is not looked after until it is given back */
+				virtq_unpop(&r.dev, SIZE - 1 + n);
+			assert_broken(&r, "chains overlap");
+			assert_in_range(r.dev.last_avail & 0x7fff, 0, SIZE - 1);
+			ring_deinit(&r);
+		}
+	}
+}
+
+static void test_given_back_more_than_a_lap(void **state)
+{
+	struct vring_packed_desc *desc[1];
+	struct virtq_chain chain;
+
+	(void)state;
+	for (unsigned start = 0; start < 2 * SIZE; start++) {
+		struct ring r;
+
+		ring_at_place(&r, F_ALL_PACKED, start);
+		for (unsigned i = 0; i < 2 * SIZE - 1; i++) {
+			lay_out(&r, false, start + i, 1, VIRTQ_WRITABLE, desc);
+			assert_int_equal(pop(&r, VIRTQ_WRITABLE, &chain), 0);
+		}
+		virtq_unpop(&r.dev, 2 * SIZE - 1);
+		assert_broken(&r, "chains overlap");
+		assert_in_range(r.dev.last_avail & 0x7fff, 0, SIZE - 1);
+		ring_deinit(&r);
+	}
+}
+
+/* Buffers without a byte take no room, so their number is limited: whoever sends them cannot have the worker walk for long. */
+static void test_empty_buffers(void **state)
+{
+	enum { ALLOWED = 1024 };
+	struct virtq_chain chain;
+
+	(void)state;
+	for (unsigned n = ALLOWED; n <= ALLOWED + 1; n++) {
+		struct ring r;
+
+		ring_init(&r, 2 * ALLOWED, F_ALL_PACKED);
+		for (unsigned i = 0; i < n; i++)
+			raw_desc(&r.drv.packed_desc[i], GPA_A, 0, 0, available(0) | (i < n - 1 ? NEXT : 0));
+		if (n == ALLOWED) {
+			assert_int_equal(pop(&r, VIRTQ_READABLE, &chain), 0);
+			assert_int_equal(chain.n_iov, 0);
+			assert_int_equal(chain.len, 0);
+		} else {
+			assert_int_equal(pop(&r, VIRTQ_READABLE, &chain), -EPROTO);
+			assert_broken(&r, "empty buffers");
+		}
+		ring_deinit(&r);
+	}
+}
+
 /* Of a chain with more pieces than there is room for, the end is found all the same, and the next chain is whole. */
 static void test_too_many_pieces(void **state)
 {
@@ -377,6 +451,9 @@ int main(void)
 		cmocka_unit_test(test_indirect_tables),
 		cmocka_unit_test(test_endless_chain),
 		cmocka_unit_test(test_taken_back),
+		cmocka_unit_test(test_chains_overlap),
+		cmocka_unit_test(test_given_back_more_than_a_lap),
+		cmocka_unit_test(test_empty_buffers),
 		cmocka_unit_test(test_too_many_pieces),
 		cmocka_unit_test(test_event_areas),
 		cmocka_unit_test(test_sizes_and_places),
