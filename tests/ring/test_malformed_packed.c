@@ -315,7 +315,8 @@ static void test_chains_overlap(void **state)
 			lay_out(&r, false, start + SIZE - 1, n, VIRTQ_READABLE, desc);
 			if (n > 2)
 				assert_int_equal(pop(&r, VIRTQ_READABLE, &chain), -EPROTO);
-			else if (pop(&r, VIRTQ_READABLE, &chain) == 0) /* a short one is not looked after until it is given back */
+			else if (pop(&r, VIRTQ_READABLE, &chain) ==
+				 0) /* a short one is not looked after until it is given back */
 				virtq_unpop(&r.dev, SIZE - 1 + n);
 			assert_broken(&r, "chains overlap");
 			assert_in_range(r.dev.last_avail & 0x7fff, 0, SIZE - 1);
