@@ -52,6 +52,7 @@ static const struct handover_field ring_fields[] = {
 	HANDOVER_FIELD(BOOL, struct vhost_ring_state, logs_used),
 	HANDOVER_FIELD(BOOL, struct vhost_ring_state, placed),
 	HANDOVER_FIELD(BOOL, struct vhost_ring_state, waits),
+	HANDOVER_FIELD(BOOL, struct vhost_ring_state, calls_inband),
 	HANDOVER_FIELD(NUMBER, struct vhost_ring_state, num),
 	HANDOVER_FIELD(NUMBER, struct vhost_ring_state, base),
 	HANDOVER_FIELD(NUMBER, struct vhost_ring_state, desc_user_addr),
@@ -76,6 +77,7 @@ FORM(inflight_form, inflight_fields);
 static const struct handover_field channel_fields[] = {
 	HANDOVER_FIELD(FD, struct vhost_channel_state, fd),
 	HANDOVER_FIELD(NUMBER, struct vhost_channel_state, n_unanswered),
+	HANDOVER_FIELD(NUMBER, struct vhost_channel_state, n_calls),
 	HANDOVER_FIELD_OTHER("answer"),
 };
 FORM(channel_form, channel_fields);

@@ -83,14 +83,14 @@ uint64_t vhost_backend_offered_features(const struct vhost_backend *b)
 
 uint64_t vhost_backend_offered_protocol_features(const struct vhost_backend *b)
 {
-	uint64_t f = 1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_LOG_SHMFD |
-		     1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK | 1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ |
-		     1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD | 1ull << VHOST_USER_PROTOCOL_F_RESET_DEVICE |
-		     1ull << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS | 1ull << VHOST_USER_PROTOCOL_F_CONFIG |
-		     1ull << VHOST_USER_PROTOCOL_F_STATUS | 1ull << VHOST_USER_PROTOCOL_F_DEVICE_STATE |
-		     1ull << VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT |
-		     1ull << VHOST_USER_PROTOCOL_F_GPA_ADDRESSES |
-		     1ull << VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN;
+	uint64_t f =
+	    1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_LOG_SHMFD |
+	    1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK | 1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ |
+	    1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD | 1ull << VHOST_USER_PROTOCOL_F_RESET_DEVICE |
+	    1ull << VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS | 1ull << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS |
+	    1ull << VHOST_USER_PROTOCOL_F_CONFIG | 1ull << VHOST_USER_PROTOCOL_F_STATUS |
+	    1ull << VHOST_USER_PROTOCOL_F_DEVICE_STATE | 1ull << VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT |
+	    1ull << VHOST_USER_PROTOCOL_F_GPA_ADDRESSES | 1ull << VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN;
 
 	if (b->config.mtu > 0)
 		f |= 1ull << VHOST_USER_PROTOCOL_F_MTU;
@@ -559,9 +559,14 @@ static void tell_broken_rings(struct vhost_backend *b)
 {
 	uint32_t value;
 
-	for (unsigned i = 0; i < b->n_rings; i++)
-		if (ring_fault(&b->rings[i], &value))
-			(void)vhost_eventfd_signal(b->rings[i].err_fd); /* the connection ends anyway */
+	for (unsigned i = 0; i < b->n_rings; i++) {
+		const struct vhost_ring *r = &b->rings[i];
+
+		if (!ring_fault(&b->rings[i], &value))
+			continue;
+		(void)vhost_eventfd_signal(r->err_fd); /* the connection ends anyway */
+		vhost_inband_tell_error(b, r);
+	}
 }
 
 void vhost_backend_check_rings(struct vhost_backend *b)

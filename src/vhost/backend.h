@@ -28,6 +28,7 @@
 #include "virtio/virtq.h"
 
 struct event_loop;
+struct watch;
 struct vhost_backend;
 struct vhost_backend_state;
 struct vhost_ring_iotlb;
@@ -53,6 +54,9 @@ struct vhost_ring {
 	uint64_t desc_user_addr, avail_user_addr, used_user_addr, log_guest_addr;
 	bool has_addr, has_kick, has_num, logs_used;
 	bool placed; /* base is where we stood, not what the front-end said */
+	/* In-band notifications (backend_inband.c). */
+	struct watch *call_watch; /* call_fd is ours; NULL: it is not */
+	bool called;              /* it may have a call that is not answered */
 	/* Behind an IOMMU (backend_iotlb.c). Written by control while parked. */
 	bool
 	    waits; /* started, but the front-end has not told yet where its areas are: it counts as full, or as empty */

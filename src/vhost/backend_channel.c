@@ -2,9 +2,9 @@
 /* backend_channel.c - The channel on which we ask the front-end ("Back-end communication").
  *
  * Nothing waits here. A request that the front-end does not take in is left out; whoever made it asks again. With REPLY_ACK
- * each request is answered; VHOST_UNANSWERED_MAX may be unanswered at a time, and a front-end that is silent gets no more. What the
- * answer says does not matter: the translation has come before, or it does not come. When the front-end closes the
- * channel, or says something on it that is no answer, the channel is gone and the connection goes on: a device without an IOMMU has no use
+ * each request is answered; VHOST_UNANSWERED_MAX translations and a call per ring may be unanswered at a time, and a front-end that is
+ * silent gets no more. What the answer says does not matter: the translation has come before, or it does not come. When the front-end closes the
+ * channel, or says something on it that is no answer, the channel is gone and the connection goes on: most devices have no use
  * for it. While it is shared with another process (backend_state.h), that one asks.
  *
  * No descriptor that keeps the front-end's own end of the connection, or of the channel, open may stay with us: we would not learn that it
@@ -26,7 +26,7 @@ void vhost_channel_init(struct vhost_channel *ch)
 {
 	ch->socket.fd = -1;
 	ch->watch = NULL;
-	ch->n_unanswered = 0;
+	ch->n_unanswered = ch->n_calls = 0;
 }
 
 void vhost_channel_close(struct vhost_channel *ch)
@@ -49,10 +49,14 @@ static int take_answer(struct vhost_backend *b)
 	struct vhost_channel *ch = &b->channel;
 	const struct vhost_user_header *h = &ch->socket.msg.header;
 
-	if (h->request != VHOST_USER_BACKEND_IOTLB_MSG || h->flags != (VHOST_USER_VERSION | VHOST_USER_REPLY) ||
-	    h->size != sizeof(uint64_t) || ch->n_unanswered == 0)
+	unsigned *n = h->request == VHOST_USER_BACKEND_VRING_CALL ? &ch->n_calls : &ch->n_unanswered;
+
+	if ((h->request != VHOST_USER_BACKEND_IOTLB_MSG && h->request != VHOST_USER_BACKEND_VRING_CALL) ||
+	    h->flags != (VHOST_USER_VERSION | VHOST_USER_REPLY) || h->size != sizeof(uint64_t) || *n == 0)
 		return -EPROTO;
-	ch->n_unanswered--;
+	(*n)--;
+	if (h->request == VHOST_USER_BACKEND_VRING_CALL)
+		vhost_inband_go_on(b);
 	return 0;
 }
 
@@ -61,7 +65,11 @@ static void channel_readable(void *arg, int fd, uint32_t events)
 	struct vhost_backend *b = arg;
 	int err = 0;
 
-	(void)fd, (void)events;
+	(void)fd;
+	if (events & EPOLLOUT) {
+		watch_modify(b->channel.watch, EPOLLIN);
+		vhost_inband_go_on(b);
+	}
 	for (unsigned i = 0; i < ANSWERS_PER_TURN && err == 0; i++) {
 		err = vhost_socket_receive(&b->channel.socket);
 		if (b->channel.socket.n_fds > 0)
@@ -97,6 +105,26 @@ bool vhost_channel_ask(struct vhost_backend *b, uint64_t iova, uint32_t perm)
 		return false;
 	ch->n_unanswered += wants_answers(b);
 	return true;
+}
+
+bool vhost_channel_tell(struct vhost_backend *b, uint32_t request, const struct vhost_ring *r)
+{
+	struct vhost_channel *ch = &b->channel;
+	bool answered = request == VHOST_USER_BACKEND_VRING_CALL;
+	struct vhost_user_msg msg = {
+		.header = { request, VHOST_USER_VERSION | (answered ? VHOST_USER_NEED_REPLY : 0),
+			    sizeof(msg.payload.state) },
+		.payload.state.index = vhost_ring_index(b, r),
+	};
+	int err;
+
+	if (ch->socket.fd < 0 || ch->socket.shared)
+		return false;
+	err = vhost_socket_send(&ch->socket, &msg, NULL, 0);
+	if (err == -ENOBUFS)
+		watch_modify(ch->watch, EPOLLIN | EPOLLOUT);
+	ch->n_calls += err == 0 && answered;
+	return err == 0;
 }
 
 int vhost_channel_open(struct vhost_backend *b, int fd)
@@ -144,5 +172,6 @@ VHOST_HANDLER(vhost_handle_set_backend_req_fd)
 	if (err < 0)
 		return vhost_backend_reason(b, err, "%s", strerrordesc_np(-err));
 	vhost_iotlb_ask_again(b);
+	vhost_inband_repeat(b);
 	return 0;
 }

@@ -11,6 +11,7 @@
  *   backend_rings.c     handlers: rings; and the ring states
  *   backend_areas.c     where a ring's areas are in our memory
  *   backend_channel.c   requests of ours to the front-end
+ *   backend_inband.c    notifications that are messages
  *   backend_iotlb.c     rings behind the guest's IOMMU
  *   backend_inflight.c  handlers: the area in which the front-end keeps what is in flight
  *   backend_transfer.c  handlers: the state of the device, for migration
@@ -85,6 +86,7 @@ struct vhost_channel {
 	struct vhost_socket socket;
 	struct watch *watch;
 	unsigned n_unanswered;
+	unsigned n_calls; /* unanswered: VRING_CALL, at most one per ring */
 };
 
 /* This connection's, from POSTCOPY_ADVISE to POSTCOPY_END. */
@@ -231,6 +233,26 @@ void vhost_channel_close(struct vhost_channel *ch);
 int vhost_channel_open(struct vhost_backend *b, int fd);
 /* Ask for a translation. False: there is no channel, or the front-end does not read it. */
 bool vhost_channel_ask(struct vhost_backend *b, uint64_t iova, uint32_t perm);
+/* Tell of a ring, BACKEND_VRING_CALL (which is answered) or _ERR. False: not now; when there is room, or another channel,
+ * vhost_inband_go_on(). */
+bool vhost_channel_tell(struct vhost_backend *b, uint32_t request, const struct vhost_ring *r);
+
+/* backend_inband.c */
+
+static inline bool vhost_backend_is_inband(const struct vhost_backend *b)
+{
+	return b->protocol_features >> VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS & 1;
+}
+/* Ring parked: where it was agreed to, and the front-end has given no eventfd, one of ours. 0 or negative errno with a reason. */
+int vhost_ring_kick_inband(struct vhost_backend *b, struct vhost_ring *r);
+int vhost_ring_call_inband(struct vhost_backend *b, struct vhost_ring *r);
+/* Its call_fd came from another process, where it was ours; looked at from vhost_inband_go_on() on. 0 or negative errno. */
+int vhost_ring_resume_calls(struct vhost_backend *b, struct vhost_ring *r);
+/* Send calls that have waited, if none is unanswered. */
+void vhost_inband_go_on(struct vhost_backend *b);
+/* There is another channel: calls that the last one swallowed are sent again. */
+void vhost_inband_repeat(struct vhost_backend *b);
+void vhost_inband_tell_error(struct vhost_backend *b, const struct vhost_ring *r);
 
 /* backend_iotlb.c */
 
@@ -328,6 +350,7 @@ VHOST_HANDLER(vhost_handle_set_vring_kick);
 VHOST_HANDLER(vhost_handle_set_vring_call);
 VHOST_HANDLER(vhost_handle_set_vring_err);
 VHOST_HANDLER(vhost_handle_set_vring_enable);
+VHOST_HANDLER(vhost_handle_vring_kick);
 VHOST_HANDLER(vhost_handle_set_vring_endian);
 
 #endif

@@ -113,6 +113,9 @@ static const struct message messages[VHOST_USER_REQUEST_MAX + 1] = {
 					 .when = FEATURES_KNOWN, .parks = PARKS_ALL },
 	[VHOST_USER_RESET_DEVICE] = { "RESET_DEVICE", vhost_handle_reset_device, .needs = NEEDS(RESET_DEVICE),
 				      .parks = PARKS_ALL },
+	/* Parks the ring when it starts it. */
+	[VHOST_USER_VRING_KICK] = { "VRING_KICK", vhost_handle_vring_kick, STATE, .needs = NEEDS(INBAND_NOTIFICATIONS),
+				    .when = FEATURES_KNOWN, .ring = RING_U32 },
 	[VHOST_USER_GET_MAX_MEM_SLOTS] = { "GET_MAX_MEM_SLOTS", vhost_handle_get_max_mem_slots, .reply_size = U64,
 					   .needs = NEEDS(CONFIGURE_MEM_SLOTS) },
 	[VHOST_USER_ADD_MEM_REG] = { "ADD_MEM_REG", vhost_handle_add_mem_reg, sizeof(struct vhost_user_mem_reg),

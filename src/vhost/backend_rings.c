@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* backend_rings.c - The states of a ring, and the handlers of messages about one. The ring is parked.
  *
- * "Ring states": stopped until SET_VRING_KICK, then started until GET_VRING_BASE; enabled and disabled on top of that. `started`
+ * "Ring states": stopped until SET_VRING_KICK (or VRING_KICK), then started until GET_VRING_BASE; enabled and disabled on top of that. `started`
  * is what the front-end wants. The ring is in use (vq.running) when in addition its size and addresses are known and in memory. */
 #include <errno.h>
 #include <inttypes.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/event_loop.h"
 #include "vhost/backend_internal.h"
 #include "vhost/eventfd.h"
 #include "virtio/arrival.h"
@@ -20,6 +21,13 @@ static void lose_fd(struct vhost_backend *b, int *fd)
 		return;
 	b->lost_fds[b->n_lost_fds++] = *fd;
 	*fd = -1;
+}
+
+static void lose_call_fd(struct vhost_backend *b, struct vhost_ring *r)
+{
+	watch_remove(r->call_watch);
+	r->call_watch = NULL;
+	lose_fd(b, &r->call_fd);
 }
 
 void vhost_ring_mark_changed(struct vhost_backend *b, const struct vhost_ring *r)
@@ -61,7 +69,7 @@ void vhost_ring_stop(struct vhost_backend *b, struct vhost_ring *r)
 	r->waits = false;
 	r->has_kick = false;
 	r->placed = false;
-	lose_fd(b, &r->call_fd);
+	lose_call_fd(b, r);
 	lose_fd(b, &r->kick_fd);
 }
 
@@ -80,6 +88,7 @@ void vhost_ring_forget(struct vhost_backend *b, struct vhost_ring *r)
 {
 	vhost_ring_reset(b, r);
 	lose_fd(b, &r->err_fd);
+	r->called = false;
 }
 
 static bool is_packed(const struct vhost_backend *b)
@@ -246,10 +255,10 @@ static int signal_call(struct vhost_backend *b, const struct vhost_ring *r)
 	return vhost_backend_reason(b, -EPROTO, "call descriptor makes us wait");
 }
 
-/* Starts the ring. Without a descriptor we have to poll. */
-VHOST_HANDLER(vhost_handle_set_vring_kick)
+/* How it is kicked is known. */
+static int start(struct vhost_backend *b, struct vhost_ring *r)
 {
-	int err = replace_fd(b, p, &r->kick_fd);
+	int err = vhost_ring_call_inband(b, r);
 
 	if (err < 0)
 		return err;
@@ -269,12 +278,49 @@ VHOST_HANDLER(vhost_handle_set_vring_kick)
 	return err;
 }
 
+/* Starts the ring. Without a descriptor we have to poll, also where kicks may be messages ("or to enable polling"). */
+VHOST_HANDLER(vhost_handle_set_vring_kick)
+{
+	int err = replace_fd(b, p, &r->kick_fd);
+
+	return err < 0 ? err : start(b, r);
+}
+
+static int start_with_message(struct vhost_backend *b, struct vhost_ring *r)
+{
+	int err;
+
+	gate_park(&r->gate);
+	err = vhost_ring_kick_inband(b, r);
+	if (err == 0)
+		err = start(b, r);
+	gate_unpark(&r->gate);
+	return err;
+}
+
+/* A ring that runs is not parked for it: frames that its worker holds would be dropped. */
+VHOST_HANDLER(vhost_handle_vring_kick)
+{
+	if (p->state.num != 0)
+		return vhost_backend_reason(b, -EINVAL, "number %u, which is reserved", p->state.num);
+	if (!r->started)
+		return start_with_message(b, r);
+	if (vhost_eventfd_signal(r->kick_fd))
+		return 0;
+	return vhost_backend_reason(b, -EPROTO, "kick descriptor makes us wait");
+}
+
 /* A notification for which the old descriptor was used just now may have been lost on the front-end's side: give one too
  * many instead. */
 VHOST_HANDLER(vhost_handle_set_vring_call)
 {
-	int err = replace_fd(b, p, &r->call_fd);
+	int fd, err = take_fd(b, p, &fd);
 
+	if (err < 0)
+		return err;
+	lose_call_fd(b, r);
+	r->call_fd = fd;
+	err = vhost_ring_call_inband(b, r);
 	if (err == 0 && r->vq.running)
 		err = signal_call(b, r);
 	return err;

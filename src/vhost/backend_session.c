@@ -61,10 +61,21 @@ static const struct {
 } dependencies[] = {
 	{ VHOST_USER_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN,
 	  1ull << VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT | 1ull << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD },
+	{ VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS,
+	  1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK },
 };
+
+static bool any_ring_started(const struct vhost_backend *b)
+{
+	for (unsigned i = 0; i < b->n_rings; i++)
+		if (b->rings[i].started)
+			return true;
+	return false;
+}
 
 VHOST_HANDLER(vhost_handle_set_protocol_features)
 {
+	const uint64_t inband = 1ull << VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS;
 	uint64_t unknown = p->u64 & ~vhost_backend_offered_protocol_features(b);
 
 	(void)r;
@@ -74,6 +85,9 @@ VHOST_HANDLER(vhost_handle_set_protocol_features)
 		if ((p->u64 >> dependencies[i].feature & 1) && (dependencies[i].needs & ~p->u64))
 			return vhost_backend_reason(b, -EPROTO, "protocol feature %u without %#" PRIx64,
 						    dependencies[i].feature, dependencies[i].needs & ~p->u64);
+	if (((p->u64 ^ b->protocol_features) & inband) && any_ring_started(b))
+		return vhost_backend_reason(b, -EPROTO, "protocol feature %u changes while rings are started",
+					    VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS);
 	b->protocol_features = p->u64;
 	return follow_iommu(b);
 }

@@ -43,6 +43,7 @@ static struct vhost_ring_state save_ring(const struct vhost_ring *r)
 		.logs_used = r->logs_used,
 		.placed = r->placed,
 		.waits = r->waits,
+		.calls_inband = r->call_watch != NULL,
 		.num = r->num,
 		.base = r->base,
 		.desc_user_addr = r->desc_user_addr,
@@ -69,7 +70,7 @@ static void save_message(const struct vhost_socket *s, struct vhost_backend_stat
 static struct vhost_channel_state save_channel(const struct vhost_channel *ch)
 {
 	const struct vhost_socket *s = &ch->socket;
-	struct vhost_channel_state state = { .fd = s->fd, .n_unanswered = ch->n_unanswered };
+	struct vhost_channel_state state = { .fd = s->fd, .n_unanswered = ch->n_unanswered, .n_calls = ch->n_calls };
 	size_t n = s->n_header + s->n_payload;
 
 	if (s->fd < 0 || !vhost_socket_is_waiting(s))
@@ -169,7 +170,7 @@ static int duplicate(int from, int *to)
 	return *to < 0 ? -errno : 0;
 }
 
-static int resume_ring(struct vhost_ring *r, const struct vhost_ring_state *s)
+static int resume_ring(struct vhost_backend *b, struct vhost_ring *r, const struct vhost_ring_state *s)
 {
 	int err;
 
@@ -190,7 +191,9 @@ static int resume_ring(struct vhost_ring *r, const struct vhost_ring_state *s)
 	err = duplicate(s->call_fd, &r->call_fd);
 	if (!err)
 		err = duplicate(s->kick_fd, &r->kick_fd);
-	return err ? err : duplicate(s->err_fd, &r->err_fd);
+	if (!err)
+		err = duplicate(s->err_fd, &r->err_fd);
+	return !err && s->calls_inband ? vhost_ring_resume_calls(b, r) : err;
 }
 
 static void resume_bytes(struct vhost_socket *to, const uint8_t *bytes, size_t n)
@@ -227,6 +230,7 @@ static int resume_channel(struct vhost_backend *b, const struct vhost_channel_st
 	if (err)
 		return err;
 	b->channel.n_unanswered = MIN(s->n_unanswered, (uint32_t)VHOST_UNANSWERED_MAX);
+	b->channel.n_calls = MIN(s->n_calls, b->n_rings);
 	b->channel.socket.shared = true;
 	resume_bytes(&b->channel.socket, s->answer, s->n_answer);
 	return 0;
@@ -282,7 +286,7 @@ static int resume_connection(struct vhost_backend *b, const struct vhost_backend
 	if (!err)
 		err = resume_memory(b, s);
 	for (unsigned i = 0; i < s->n_rings && !err; i++)
-		err = resume_ring(&b->rings[i], &s->rings[i]);
+		err = resume_ring(b, &b->rings[i], &s->rings[i]);
 	return err;
 }
 
@@ -375,6 +379,7 @@ void vhost_backend_own(struct vhost_backend *b)
 {
 	b->listener.borrowed = b->socket.shared = b->channel.socket.shared = false;
 	vhost_iotlb_ask_again(b);
+	vhost_inband_go_on(b);
 	vhost_backend_report_changes(b);
 }
 

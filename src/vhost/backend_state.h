@@ -25,6 +25,7 @@
 
 struct vhost_ring_state {
 	bool started, enabled, has_kick, has_addr, has_num, logs_used, placed, waits;
+	bool calls_inband; /* call_fd is the back-end's own */
 	uint16_t num, base;
 	uint64_t desc_user_addr, avail_user_addr, used_user_addr, log_guest_addr;
 	int call_fd, kick_fd, err_fd;
@@ -39,7 +40,7 @@ struct vhost_region_state {
 /* The channel for requests of ours. What is unanswered, and what came of an answer that is not whole. Translations are asked for anew. */
 struct vhost_channel_state {
 	int fd;
-	uint32_t n_unanswered;
+	uint32_t n_unanswered, n_calls;
 	uint16_t n_answer;
 	uint8_t answer[sizeof(struct vhost_user_header) + sizeof(uint64_t)];
 };

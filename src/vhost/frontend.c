@@ -156,7 +156,7 @@ struct vhost_frontend *vhost_frontend_create(const struct vhost_frontend_config 
 		return NULL;
 	}
 	f->config = *config;
-	f->socket.fd = f->listener.fd = f->mem_fd = f->inflight_fd = f->iommu.channel.fd = -1;
+	f->socket.fd = f->listener.fd = f->mem_fd = f->inflight_fd = f->channel.fd = -1;
 	for (unsigned i = 0; i < FRONTEND_RINGS_MAX; i++)
 		f->rings[i].kick_fd = f->rings[i].call_fd = -1;
 	set_defaults(&f->config);
@@ -192,6 +192,7 @@ void vhost_frontend_destroy(struct vhost_frontend *f)
 	if (!f)
 		return;
 	vhost_socket_deinit(&f->socket);
+	vhost_socket_deinit(&f->channel);
 	frontend_iommu_deinit(f);
 	vhost_listener_close(&f->listener);
 	for (unsigned i = 0; i < f->n_rings; i++)
@@ -291,5 +292,11 @@ struct virtq_driver *vhost_frontend_driver(struct vhost_frontend *f, unsigned ri
 
 void vhost_frontend_kick(struct vhost_frontend *f, unsigned ring)
 {
-	(void)vhost_eventfd_signal(f->rings[ring].kick_fd);
+	const struct vhost_vring_state state = { ring, 0 };
+	const struct frontend_ring *r = &f->rings[ring];
+
+	if (!frontend_is_inband(f))
+		(void)vhost_eventfd_signal(r->kick_fd);
+	else if (r->started) /* else its start is the kick */
+		vhost_frontend_request(f, VHOST_USER_VRING_KICK, &state, sizeof(state), NULL, 0, NULL, 0);
 }

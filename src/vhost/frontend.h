@@ -11,6 +11,7 @@
  *   frontend.c         life cycle: memory, connection, start, stop
  *   frontend_session.c requests and replies, negotiation, telling the back-end about memory and rings
  *   frontend_queue.c   frames
+ *   frontend_channel.c what the back-end asks and tells
  *   frontend_iommu.c   the guest's IOMMU */
 #ifndef RINGWAY_VHOST_FRONTEND_H
 #define RINGWAY_VHOST_FRONTEND_H
@@ -41,9 +42,11 @@ struct vhost_frontend_config {
 	bool tx_header_apart; /* the header in a descriptor of its own */
 	uint32_t tx_piece;    /* descriptors of at most this many bytes; 0: no limit */
 	bool tx_indirect;     /* through indirect tables, when negotiated */
-	/* With VIRTIO_F_ACCESS_PLATFORM and BACKEND_REQ: have an IOMMU between the device and the memory. Questions are answered when
-	 * frames are looked for, on one thread for all pairs. */
+	/* What the back-end asks and tells over a channel is taken in when frames are looked for, on one thread for all pairs.
+	 * With VIRTIO_F_ACCESS_PLATFORM and BACKEND_REQ: have an IOMMU between the device and the memory. */
 	bool iommu;
+	/* With INBAND_NOTIFICATIONS: no eventfds; a kick is a message that waits for its acknowledgement, an interrupt one that is taken in. */
+	bool inband;
 	/* On a reconnection, name the place that was named before: what DPDK does with split rings and QEMU with packed ones. */
 	bool stale_base;
 	/* Keep what is in flight for the back-end (GET_INFLIGHT_FD), as Cloud Hypervisor does. */
@@ -103,12 +106,19 @@ int vhost_frontend_wait(struct vhost_frontend *f, unsigned pair, int timeout_ms)
 /* What a guest would see if it looked: interrupts that came for ring `ring` since the last call. */
 uint64_t vhost_frontend_interrupts(struct vhost_frontend *f, unsigned ring);
 
+/* The channel */
+
+/* Take in what the back-end has asked and told, and answer. 0 or negative errno. */
+int vhost_frontend_serve(struct vhost_frontend *f);
+/* Leave it lying. */
+void vhost_frontend_set_silent(struct vhost_frontend *f, bool silent);
+/* Give the back-end another one. 0 or negative errno. */
+int vhost_frontend_renew_channel(struct vhost_frontend *f);
+/* Errors that it told of ring `ring` (BACKEND_VRING_ERR). */
+unsigned vhost_frontend_errors(const struct vhost_frontend *f, unsigned ring);
+
 /* IOMMU */
 
-/* Answer what the back-end has asked. 0 or negative errno. */
-int vhost_frontend_translate(struct vhost_frontend *f);
-/* Leave questions lying. */
-void vhost_frontend_set_silent(struct vhost_frontend *f, bool silent);
 /* Questions that came. */
 uint64_t vhost_frontend_misses(const struct vhost_frontend *f);
 /* Take translations back; they are given again when asked for. */

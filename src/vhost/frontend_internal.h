@@ -29,14 +29,14 @@ struct frontend_ring {
 	unsigned n_free;
 	unsigned n_unpublished; /* receive ring: buffers given back */
 	int kick_fd, call_fd;
+	bool started;
 	uint64_t interrupts;
+	unsigned errors;
 	uint16_t base; /* where the back-end goes on */
 };
 
 struct frontend_iommu {
 	uint32_t *page_at; /* of each page of ours: which page of the file it is; NULL: there is no IOMMU */
-	struct vhost_socket channel;
-	bool silent;
 	uint64_t n_misses, n_updates, n_moves;
 };
 
@@ -47,6 +47,8 @@ struct vhost_frontend {
 	uint64_t features; /* with VHOST_USER_F_PROTOCOL_FEATURES */
 	uint64_t protocol_features;
 	uint32_t last_request; /* for error texts */
+	struct vhost_socket channel;
+	bool silent; /* leaves what comes on the channel lying */
 
 	int inflight_fd; /* -1: there is none yet */
 	struct vhost_user_inflight inflight;
@@ -61,11 +63,16 @@ struct vhost_frontend {
 	struct frontend_ring rings[FRONTEND_RINGS_MAX];
 };
 
+/* frontend_channel.c */
+
+int frontend_open_channel(struct vhost_frontend *f);
+
 /* frontend_iommu.c */
 
 /* Scatter the pages of the memory, which is mapped already. */
 int frontend_iommu_map(struct vhost_frontend *f);
-int frontend_iommu_open_channel(struct vhost_frontend *f);
+/* Tell where the page with this address is. 0 or negative errno. */
+int frontend_iommu_update(struct vhost_frontend *f, uint64_t iova, uint8_t wanted);
 void frontend_iommu_deinit(struct vhost_frontend *f);
 
 /* The address of the memory in messages. */
@@ -86,6 +93,11 @@ static inline bool frontend_wants_iommu(const struct vhost_frontend *f)
 {
 	return f->config.iommu && f->features >> VIRTIO_F_ACCESS_PLATFORM & 1 &&
 	       f->protocol_features >> VHOST_USER_PROTOCOL_F_BACKEND_REQ & 1;
+}
+
+static inline bool frontend_is_inband(const struct vhost_frontend *f)
+{
+	return f->protocol_features >> VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS & 1;
 }
 
 static inline bool frontend_has(const struct vhost_frontend *f, unsigned feature)

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "vhost/frontend_internal.h"
 
@@ -57,26 +55,12 @@ static int swap_pages(struct vhost_frontend *f, size_t i, size_t k)
 	return err < 0 ? err : map_page(f, k);
 }
 
-/* The channel */
-
-int frontend_iommu_open_channel(struct vhost_frontend *f)
-{
-	int fds[2], err;
-
-	vhost_socket_deinit(&f->iommu.channel);
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
-		return -errno;
-	vhost_socket_init(&f->iommu.channel, fds[0], NULL);
-	err = vhost_frontend_request(f, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, &fds[1], 1, NULL, 0);
-	close(fds[1]);
-	return err;
-}
-
 void frontend_iommu_deinit(struct vhost_frontend *f)
 {
-	vhost_socket_deinit(&f->iommu.channel);
 	free(f->iommu.page_at);
 }
+
+/* Translations */
 
 /* Areas are written and read, receive buffers are written, transmit slots are read. */
 static uint8_t permission(const struct vhost_frontend *f, size_t page)
@@ -98,7 +82,7 @@ static int send_iotlb(struct vhost_frontend *f, const struct vhost_iotlb_msg *m)
 	return vhost_frontend_request(f, VHOST_USER_IOTLB_MSG, m, sizeof(*m), NULL, 0, NULL, 0);
 }
 
-static int update(struct vhost_frontend *f, uint64_t iova, uint8_t wanted)
+int frontend_iommu_update(struct vhost_frontend *f, uint64_t iova, uint8_t wanted)
 {
 	size_t page = (iova - FRONTEND_IOVA) / PAGE;
 	struct vhost_iotlb_msg m = { .iova = FRONTEND_IOVA + page * PAGE, .size = PAGE, .type = VHOST_IOTLB_UPDATE };
@@ -113,46 +97,7 @@ static int update(struct vhost_frontend *f, uint64_t iova, uint8_t wanted)
 	return send_iotlb(f, &m);
 }
 
-static int answer(struct vhost_frontend *f, const struct vhost_user_header *h, int err)
-{
-	struct vhost_user_msg ack = {
-		.header = { h->request, VHOST_USER_VERSION | VHOST_USER_REPLY, sizeof(uint64_t) },
-		.payload.u64 = (uint64_t)-err,
-	};
-
-	return h->flags & VHOST_USER_NEED_REPLY ? vhost_socket_send(&f->iommu.channel, &ack, NULL, 0) : 0;
-}
-
-int vhost_frontend_translate(struct vhost_frontend *f)
-{
-	int err = 0;
-
-	while (f->iommu.page_at && !f->iommu.silent && err == 0) {
-		struct vhost_user_header h;
-		struct vhost_iotlb_msg m;
-
-		err = vhost_socket_receive(&f->iommu.channel);
-		if (err < 0)
-			return err == -EAGAIN ? 0 : err;
-		h = f->iommu.channel.msg.header;
-		m = f->iommu.channel.msg.payload.iotlb;
-		if (h.request != VHOST_USER_BACKEND_IOTLB_MSG || h.size != sizeof(m) || m.type != VHOST_IOTLB_MISS)
-			return -EPROTO;
-		f->iommu.n_misses++;
-		err = update(f, m.iova, m.perm);
-		if (err == -ECONNRESET)
-			return err;
-		err = answer(f, &h, err);
-	}
-	return err;
-}
-
 /* For tests */
-
-void vhost_frontend_set_silent(struct vhost_frontend *f, bool silent)
-{
-	f->iommu.silent = silent;
-}
 
 uint64_t vhost_frontend_misses(const struct vhost_frontend *f)
 {

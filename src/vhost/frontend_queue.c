@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/compiler.h"
-#include "vhost/eventfd.h"
 #include "vhost/frontend_internal.h"
 
 /* Receive buffers are given back this many at a time. */
@@ -39,11 +38,11 @@ static uint8_t *slot_mem(const struct frontend_ring *r, unsigned slot)
 	return r->slots + slot * r->slot_size;
 }
 
-static void publish(struct frontend_ring *r)
+static void publish(struct vhost_frontend *f, struct frontend_ring *r)
 {
 	virtq_driver_publish(&r->driver);
 	if (virtq_driver_should_kick(&r->driver))
-		(void)vhost_eventfd_signal(r->kick_fd);
+		vhost_frontend_kick(f, (unsigned)(r - f->rings));
 }
 
 /* Transmit */
@@ -118,14 +117,14 @@ int vhost_frontend_send(struct vhost_frontend *f, unsigned pair, const struct vn
 
 void vhost_frontend_flush(struct vhost_frontend *f, unsigned pair)
 {
-	publish(tx_ring(f, pair));
+	publish(f, tx_ring(f, pair));
 }
 
 unsigned vhost_frontend_in_flight(struct vhost_frontend *f, unsigned pair)
 {
 	struct frontend_ring *r = tx_ring(f, pair);
 
-	vhost_frontend_translate(f);
+	vhost_frontend_serve(f);
 	reap(r);
 	return r->driver.size - r->n_free;
 }
@@ -141,19 +140,19 @@ static void give_buffer(struct vhost_frontend *f, struct frontend_ring *r, unsig
 		r->n_unpublished++;
 }
 
-static void refill(struct frontend_ring *r, unsigned at_least)
+static void refill(struct vhost_frontend *f, struct frontend_ring *r, unsigned at_least)
 {
 	if (r->n_unpublished < at_least)
 		return;
 	r->n_unpublished = 0;
-	publish(r);
+	publish(f, r);
 }
 
 static void fill_rx(struct vhost_frontend *f, struct frontend_ring *rx)
 {
 	for (unsigned i = 0; i < rx->driver.size; i++)
 		give_buffer(f, rx, i);
-	refill(rx, 1);
+	refill(f, rx, 1);
 }
 
 static void fill_tx(struct frontend_ring *tx)
@@ -213,8 +212,8 @@ long vhost_frontend_receive(struct vhost_frontend *f, unsigned pair, struct vnet
 	unsigned n;
 
 	if (err == -EAGAIN) {
-		refill(r, 1);
-		vhost_frontend_translate(f);
+		refill(f, r, 1);
+		vhost_frontend_serve(f);
 	}
 	if (err < 0)
 		return err;
@@ -224,7 +223,7 @@ long vhost_frontend_receive(struct vhost_frontend *f, unsigned pair, struct vnet
 	for (unsigned i = 1; i < n; i++)
 		if (take_buffer(f, r, NULL, &in) < 0)
 			return -EPROTO;
-	refill(r, REFILL_BATCH);
+	refill(f, r, REFILL_BATCH);
 	if (hdr)
 		*hdr = local;
 	return n == 0 ? -EPROTO : (long)in.len;
@@ -242,6 +241,7 @@ uint64_t vhost_frontend_interrupts(struct vhost_frontend *f, unsigned ring)
 	struct frontend_ring *r = &f->rings[ring];
 	uint64_t n;
 
+	vhost_frontend_serve(f);
 	if (read(r->call_fd, &n, sizeof(n)) == sizeof(n))
 		r->interrupts += n;
 	n = r->interrupts;
@@ -255,10 +255,9 @@ int vhost_frontend_wait(struct vhost_frontend *f, unsigned pair, int timeout_ms)
 	uint64_t deadline_ns = clock_ns() + (uint64_t)timeout_ms * NSEC_PER_MSEC;
 	int err = 0;
 
-	refill(r, 1);
+	refill(f, r, 1);
 	while (!virtq_driver_enable_notify(&r->driver) && err == 0) {
 		err = frontend_wait_readable(f, r->call_fd, deadline_ns);
-		vhost_frontend_translate(f);
 		r->interrupts = vhost_frontend_interrupts(f, 2 * pair);
 	}
 	virtq_driver_disable_notify(&r->driver);

@@ -20,7 +20,7 @@ uint64_t frontend_deadline_ns(const struct vhost_frontend *f)
 int frontend_wait_readable(struct vhost_frontend *f, int fd, uint64_t deadline_ns)
 {
 	uint64_t now_ns = clock_ns();
-	struct pollfd p[2] = { { .fd = fd, .events = POLLIN }, { .fd = f->iommu.channel.fd, .events = POLLIN } };
+	struct pollfd p[2] = { { .fd = fd, .events = POLLIN }, { .fd = f->channel.fd, .events = POLLIN } };
 
 	if (now_ns >= deadline_ns)
 		return -ETIMEDOUT;
@@ -28,7 +28,7 @@ int frontend_wait_readable(struct vhost_frontend *f, int fd, uint64_t deadline_n
 		f->config.while_waiting(f->config.arg);
 		return 0;
 	}
-	return poll(p, f->iommu.silent ? 1 : 2, (int)((deadline_ns - now_ns) / NSEC_PER_MSEC + 1)) < 0 && errno != EINTR
+	return poll(p, f->silent ? 1 : 2, (int)((deadline_ns - now_ns) / NSEC_PER_MSEC + 1)) < 0 && errno != EINTR
 		   ? -errno
 		   : 0;
 }
@@ -72,6 +72,8 @@ int frontend_connect(struct vhost_frontend *f)
 		return fd;
 	vhost_socket_deinit(&f->socket);
 	vhost_socket_init(&f->socket, fd, NULL);
+	for (unsigned i = 0; i < f->n_rings; i++)
+		f->rings[i].started = false;
 	return 0;
 }
 
@@ -164,6 +166,8 @@ static uint64_t wanted_protocol_features(const struct vhost_frontend *f)
 		wanted &= ~inflight;
 	if (!f->config.gpa_addresses)
 		wanted &= ~(1ull << VHOST_USER_PROTOCOL_F_GPA_ADDRESSES);
+	if (!f->config.inband)
+		wanted &= ~(1ull << VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS);
 	return wanted;
 }
 
@@ -203,7 +207,7 @@ int frontend_negotiate(struct vhost_frontend *f)
 		err = vhost_frontend_request(f, VHOST_USER_SET_OWNER, NULL, 0, NULL, 0, NULL, 0);
 	if (err == 0)
 		err = set_u64(f, VHOST_USER_SET_FEATURES, f->features);
-	return err == 0 && frontend_wants_iommu(f) ? frontend_iommu_open_channel(f) : err;
+	return err == 0 && (frontend_wants_iommu(f) || frontend_is_inband(f)) ? frontend_open_channel(f) : err;
 }
 
 /* Memory */
@@ -306,9 +310,17 @@ static int set_ring_addr(struct vhost_frontend *f, unsigned ring)
 	return vhost_frontend_request(f, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0, NULL, 0);
 }
 
-int frontend_start_ring(struct vhost_frontend *f, unsigned ring)
+static int set_fds(struct vhost_frontend *f, unsigned ring)
 {
 	const struct frontend_ring *r = &f->rings[ring];
+	int err = set_fd(f, VHOST_USER_SET_VRING_CALL, ring, r->call_fd);
+
+	return err == 0 ? set_fd(f, VHOST_USER_SET_VRING_KICK, ring, r->kick_fd) : err;
+}
+
+int frontend_start_ring(struct vhost_frontend *f, unsigned ring)
+{
+	struct frontend_ring *r = &f->rings[ring];
 	int err = set_state(f, VHOST_USER_SET_VRING_NUM, ring, r->driver.size);
 
 	if (err == 0)
@@ -316,9 +328,8 @@ int frontend_start_ring(struct vhost_frontend *f, unsigned ring)
 	if (err == 0)
 		err = set_ring_addr(f, ring);
 	if (err == 0)
-		err = set_fd(f, VHOST_USER_SET_VRING_CALL, ring, r->call_fd);
-	if (err == 0)
-		err = set_fd(f, VHOST_USER_SET_VRING_KICK, ring, r->kick_fd);
+		err = frontend_is_inband(f) ? set_state(f, VHOST_USER_VRING_KICK, ring, 0) : set_fds(f, ring);
+	r->started = err == 0;
 	if (err == 0 && frontend_has(f, VHOST_USER_F_PROTOCOL_FEATURES))
 		err = set_state(f, VHOST_USER_SET_VRING_ENABLE, ring, 1);
 	return err;
@@ -331,7 +342,9 @@ int frontend_stop_ring(struct vhost_frontend *f, unsigned ring)
 	uint32_t request = skip_drain ? VHOST_USER_GET_VRING_BASE_SKIP_DRAIN : VHOST_USER_GET_VRING_BASE;
 	int err = vhost_frontend_request(f, request, &state, sizeof(state), NULL, 0, &reply, sizeof(reply));
 
-	if (err == 0)
-		f->rings[ring].base = (uint16_t)reply.num;
-	return err;
+	if (err < 0)
+		return err;
+	f->rings[ring].base = (uint16_t)reply.num;
+	f->rings[ring].started = false;
+	return 0;
 }

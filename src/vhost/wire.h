@@ -46,6 +46,7 @@ enum vhost_user_request {
 	VHOST_USER_GET_INFLIGHT_FD = 31,
 	VHOST_USER_SET_INFLIGHT_FD = 32,
 	VHOST_USER_RESET_DEVICE = 34,
+	VHOST_USER_VRING_KICK = 35,
 	VHOST_USER_GET_MAX_MEM_SLOTS = 36,
 	VHOST_USER_ADD_MEM_REG = 37,
 	VHOST_USER_REM_MEM_REG = 38,
@@ -60,6 +61,8 @@ enum vhost_user_request {
 /* "Back-end message types" */
 enum vhost_user_backend_request {
 	VHOST_USER_BACKEND_IOTLB_MSG = 1,
+	VHOST_USER_BACKEND_VRING_CALL = 4,
+	VHOST_USER_BACKEND_VRING_ERR = 5,
 };
 
 /* A bit of the virtio features that no virtio device uses; says that the other side knows protocol features. */
@@ -77,6 +80,7 @@ enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_CONFIG = 9,
 	VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD = 12,
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
+	VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS = 14,
 	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 	VHOST_USER_PROTOCOL_F_STATUS = 16,
 	VHOST_USER_PROTOCOL_F_DEVICE_STATE = 19,

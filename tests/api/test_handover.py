@@ -62,8 +62,8 @@ def assert_not_less(now, before):
 
 
 @pytest.mark.parametrize(("queues", "options"), [
-    (1, []), (1, ["-p"]), (1, ["-i"]), (1, ["-p", "-i"]), (2, ["-q", "2"]), (4, ["-q", "4", "-p"])],
-    ids=["split", "packed", "split, inflight", "packed, inflight", "2 queues", "4 queues, packed"])
+    (1, []), (1, ["-p"]), (1, ["-i"]), (1, ["-p", "-i"]), (1, ["-b"]), (1, ["-p", "-b"]), (2, ["-q", "2"]), (4, ["-q", "4", "-p"])],
+    ids=["split", "packed", "split, inflight", "packed, inflight", "in-band", "packed, in-band", "2 queues", "4 queues, packed"])
 def test_no_frame_is_lost(lab, queues, options):
     ports = [{"name": name, "type": "vhost-user", "queues": queues} for name in "ab"]
     daemon = lab.network(ports, top={"workers": min(queues, 2)})

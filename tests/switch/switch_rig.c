@@ -319,7 +319,7 @@ static bool has_taken_in(void *arg)
 	const struct taken_in *t = arg;
 	struct port_counters rx = rig_rx(t->rig, t->port);
 
-	vhost_frontend_translate(t->f);
+	vhost_frontend_serve(t->f);
 	return rx.drops[DROP_HAIRPIN] >= t->n;
 }
 

@@ -18,6 +18,7 @@ struct player {
 	struct port *port;
 	const struct port *other_port;
 	uint64_t features;
+	bool inband;              /* kicks and interrupts are messages */
 	struct vhost_frontend *f; /* made by its thread, so that it waits for its interrupts and for nothing else */
 	uint8_t self, other;
 	bool serves;
@@ -62,6 +63,7 @@ static const char *enter(struct player *p)
 		.queue_pairs = 1,
 		.features = p->features,
 		.protocol_features = ~0ull,
+		.inband = p->inband,
 		.timeout_ms = RIG_PATIENCE_MS,
 	};
 	int error;
@@ -88,7 +90,8 @@ static void play(struct rig_thread *t)
 	}
 }
 
-static void play_with(enum poll_mode poll, unsigned busy_poll_us, unsigned workers, uint64_t a, uint64_t b)
+static void play_with(enum poll_mode poll, unsigned busy_poll_us, unsigned workers, uint64_t a, uint64_t b,
+		      unsigned n_inband)
 {
 	static const char *const names[] = { "a", "b" };
 	const uint64_t features[] = { a, b };
@@ -103,6 +106,7 @@ static void play_with(enum poll_mode poll, unsigned busy_poll_us, unsigned worke
 			.name = names[i],
 			.port = rig_add_port(&rig, names[i], 1),
 			.features = features[i],
+			.inband = i < n_inband,
 			.self = (uint8_t)i,
 			.other = (uint8_t)(1 - i),
 			.serves = i == 0,
@@ -125,22 +129,30 @@ static void play_with(enum poll_mode poll, unsigned busy_poll_us, unsigned worke
 static void test_poll_never(void **state)
 {
 	(void)state;
-	play_with(POLL_NEVER, 0, 1, SPLIT, PACKED);
-	play_with(POLL_NEVER, 0, 2, SPLIT & NO_EVENT, PACKED & NO_EVENT);
+	play_with(POLL_NEVER, 0, 1, SPLIT, PACKED, 0);
+	play_with(POLL_NEVER, 0, 2, SPLIT & NO_EVENT, PACKED & NO_EVENT, 0);
 }
 
 static void test_poll_adaptive(void **state)
 {
 	(void)state;
-	play_with(POLL_ADAPTIVE, 20, 1, SPLIT, PACKED);
-	play_with(POLL_ADAPTIVE, 50, 2, SPLIT & NO_EVENT, PACKED & NO_EVENT);
-	play_with(POLL_ADAPTIVE, 0, 2, PACKED, SPLIT);
+	play_with(POLL_ADAPTIVE, 20, 1, SPLIT, PACKED, 0);
+	play_with(POLL_ADAPTIVE, 50, 2, SPLIT & NO_EVENT, PACKED & NO_EVENT, 0);
+	play_with(POLL_ADAPTIVE, 0, 2, PACKED, SPLIT, 0);
+}
+
+static void test_inband(void **state)
+{
+	(void)state;
+	play_with(POLL_NEVER, 0, 1, SPLIT, PACKED, 2);
+	play_with(POLL_ADAPTIVE, 20, 2, SPLIT & NO_EVENT, PACKED & NO_EVENT, 2);
+	play_with(POLL_ADAPTIVE, 20, 1, PACKED, SPLIT, 1);
 }
 
 static void test_poll_always(void **state)
 {
 	(void)state;
-	play_with(POLL_ALWAYS, 0, 1, SPLIT, PACKED);
+	play_with(POLL_ALWAYS, 0, 1, SPLIT, PACKED, 0);
 }
 
 /* Does the back-end want to be kicked for one more frame? */
@@ -193,6 +205,7 @@ int main(void)
 		cmocka_unit_test(test_poll_never),
 		cmocka_unit_test(test_poll_adaptive),
 		cmocka_unit_test(test_poll_always),
+		cmocka_unit_test(test_inband),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,6 +192,9 @@ static void test_split(void **state)
 	struct vhost_frontend_config c = { .queue_pairs = 1, .features = ~0ull, .protocol_features = ~0ull };
 
 	kill_again_and_again(*state, c);
+	c.inband = true;
+	kill_again_and_again(*state, c);
+	c.inband = false;
 	c.stale_base = true; /* DPDK */
 	c.ring_size = 32;
 	c.tx_header_apart = true;

@@ -51,6 +51,7 @@ static const struct rule {
 	{ 31, "GET_INFLIGHT_FD", 24, 0, 0, NONE }, /* 20 in the specification */
 	{ 32, "SET_INFLIGHT_FD", 24, 1, 1, NONE },
 	{ 34, "RESET_DEVICE", 0, 0, 0, NONE },
+	{ 35, "VRING_KICK", 8, 0, 0, STATE },
 	{ 36, "GET_MAX_MEM_SLOTS", 0, 0, 0, NONE },
 	{ 37, "ADD_MEM_REG", 40, 1, 1, NONE },
 	{ 38, "REM_MEM_REG", 40, 0, 1, NONE },
@@ -231,7 +232,7 @@ static void test_ring_out_of_range(void **state)
 
 static void test_unknown_request(void **state)
 {
-	static const uint32_t requests[] = { 0, 26, 33, 35, 41, 44, 46, 255, 0x80000001, UINT32_MAX };
+	static const uint32_t requests[] = { 0, 26, 33, 41, 44, 46, 255, 0x80000001, UINT32_MAX };
 	char text[32];
 
 	for (unsigned k = 0; k < sizeof(requests) / sizeof(requests[0]); k++) {
@@ -245,9 +246,8 @@ static void test_unknown_request(void **state)
 /* "This request should be sent only when VHOST_USER_PROTOCOL_F_.. has been negotiated", and so on. */
 static void test_not_negotiated(void **state)
 {
-	static const uint32_t requests[] = {
-		6, 17, 19, 20, 21, 22, 24, 25, 31, 32, 34, 36, 37, 38, 39, 40, 42, 43, 45
-	};
+	static const uint32_t requests[] = { 6,  17, 19, 20, 21, 22, 24, 25, 31, 32,
+					     34, 35, 36, 37, 38, 39, 40, 42, 43, 45 };
 	struct rig *rig = *state;
 	struct peer p;
 
@@ -281,6 +281,10 @@ static void test_illegal_in_state(void **state)
 		{ FRESH, VHOST_USER_SET_PROTOCOL_FEATURES, BIT(6), "not offered" },
 		{ FRESH, VHOST_USER_SET_PROTOCOL_FEATURES, BIT(23) | BIT(20), "23 without 0x1000" },
 		{ FRESH, VHOST_USER_SET_PROTOCOL_FEATURES, BIT(23) | BIT(12), "23 without 0x100000" },
+		{ FRESH, VHOST_USER_SET_PROTOCOL_FEATURES, BIT(14), "14 without 0x28" },
+		{ FRESH, VHOST_USER_SET_PROTOCOL_FEATURES, BIT(14) | BIT(3), "14 without 0x20" },
+		{ FRESH, VHOST_USER_SET_PROTOCOL_FEATURES, BIT(14) | BIT(5), "14 without 0x8" },
+		{ RUNNING, VHOST_USER_SET_PROTOCOL_FEATURES, BIT(14) | BIT(5) | BIT(3), "14 changes while rings" },
 		{ FRESH, VHOST_USER_SET_VRING_KICK, 1 | 0x100, "before SET_FEATURES" },
 	};
 	struct rig *rig = *state;

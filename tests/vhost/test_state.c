@@ -101,6 +101,26 @@ static void send_some(struct vhost_frontend *f, unsigned pair, struct counts *c)
 	vhost_frontend_flush(f, pair);
 }
 
+/* The guest asks to be interrupted, and is: nothing that it waits for was left behind. */
+static void insist_on_interrupts(struct rig *rig, struct vhost_frontend *f)
+{
+	for (unsigned pair = 0; pair < PAIRS; pair++) {
+		uint8_t frame[FRAME_LEN] = { 0 };
+
+		while (virtq_driver_enable_notify(vhost_frontend_driver(f, 2 * pair)))
+			vhost_frontend_discard(f, pair);
+		for (unsigned i = 0; i < 10; i++) {
+			rig_run(rig);
+			vhost_frontend_interrupts(f, 2 * pair);
+		}
+		assert_int_equal(vhost_frontend_send(f, pair, NULL, frame, sizeof(frame)), 0);
+		vhost_frontend_flush(f, pair);
+		echo_device_run(&echo);
+		rig_run(rig);
+		assert_true(vhost_frontend_interrupts(f, 2 * pair) > 0);
+	}
+}
+
 static void receive_some(struct vhost_frontend *f, unsigned pair, struct counts *c)
 {
 	uint8_t frame[FRAME_LEN];
@@ -180,6 +200,7 @@ static void hand_over_again_and_again(struct rig *rig, struct vhost_frontend_con
 		assert_int_equal(c[pair].received, c[pair].sent);
 		assert_int_equal(vhost_frontend_in_flight(f, pair), 0);
 	}
+	insist_on_interrupts(rig, f);
 	vhost_frontend_destroy(f);
 	destroy(rig);
 }
@@ -220,6 +241,18 @@ static void test_inflight(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		hand_over_again_and_again(
 		    rig, (struct vhost_frontend_config){ .features = ~0ull, .ring_size = 32, .inflight = true });
+		rig->config.features |= BIT(VIRTIO_F_RING_PACKED);
+	}
+}
+
+/* Kicks and calls are messages: those on their way, and those still to be sent, are the next one's. */
+static void test_inband(void **state)
+{
+	struct rig *rig = *state;
+
+	for (unsigned i = 0; i < 2; i++) {
+		hand_over_again_and_again(
+		    rig, (struct vhost_frontend_config){ .features = ~0ull, .ring_size = 32, .inband = true });
 		rig->config.features |= BIT(VIRTIO_F_RING_PACKED);
 	}
 }
@@ -305,14 +338,14 @@ static void replace_and_ask(struct rig *rig, uint64_t features)
 		if (i % 3 == 1)
 			assert_int_equal(vhost_frontend_invalidate(f, 0, 0), 0);
 		else
-			assert_int_equal(vhost_frontend_translate(f), 0);
+			assert_int_equal(vhost_frontend_serve(f), 0);
 		misses = vhost_frontend_misses(f);
 		loops[i] = rig->loop;
 		rig->loop = event_loop_create();
 		assert_non_null(rig->loop);
 		olds[i] = replacement(rig);
 		if (i % 3 != 1)
-			assert_int_equal(vhost_frontend_translate(f), 0);
+			assert_int_equal(vhost_frontend_serve(f), 0);
 		assert_int_equal(vhost_frontend_misses(f), misses);
 		vhost_backend_own(rig->b);
 		echo.b = rig->b;
@@ -433,6 +466,7 @@ int main(void)
 		T(test_packed),
 		T(test_packed_in_order),
 		T(test_inflight),
+		T(test_inband),
 		T(test_dirty_log),
 		T(test_iommu),
 		T(test_half_a_message),

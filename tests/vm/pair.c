@@ -5,7 +5,7 @@
  * word. Between the two may be more than the daemon, as long as frames come out of it as they went in. Each is numbered and
  * compared byte by byte. Exit status 1 when a frame was lost, came twice or came out different.
  *
- * -q: with so many queues; -p: on packed rings; -i: keep for the daemon what is in flight. SIGTERM: send no more, and come to an end.
+ * -q: with so many queues; -p: on packed rings; -i: keep for the daemon what is in flight; -b: notifications in-band. SIGTERM: send no more, and come to an end.
  *
  * With -r it outlives the daemon: it connects again when the connection has gone, and goes on until SIGTERM or COUNT. What
  * was lost or came twice is then for the caller to judge, who reads the counts from stdout. */
@@ -43,7 +43,7 @@ enum {
 
 static struct options {
 	unsigned count, window, len_max, queues;
-	bool outlives, packed, inflight;
+	bool outlives, packed, inflight, inband;
 } options = { .window = 1, .len_max = 1514, .queues = 1 };
 
 struct end {
@@ -72,9 +72,12 @@ static bool attach(struct end *e)
 		.queue_pairs = options.queues,
 		/* Without acknowledgements nobody knows when the back-end is ready. */
 		.protocol_features = BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) | BIT(VHOST_USER_PROTOCOL_F_MQ) |
-				     BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD),
+				     BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) |
+				     BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) |
+				     BIT(VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS),
 		.features = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_RING_F_EVENT_IDX),
 		.inflight = options.inflight,
+		.inband = options.inband,
 	};
 	char err[256] = "";
 	int error;
@@ -319,7 +322,7 @@ static bool parse_options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "l:w:q:rpi")) != -1) {
+	while ((c = getopt(argc, argv, "l:w:q:rpib")) != -1) {
 		if (c == 'l')
 			options.len_max = (unsigned)atoi(optarg);
 		else if (c == 'w')
@@ -332,6 +335,8 @@ static bool parse_options(int argc, char **argv)
 			options.packed = true;
 		else if (c == 'i')
 			options.inflight = true;
+		else if (c == 'b')
+			options.inband = true;
 		else
 			return false;
 	}
