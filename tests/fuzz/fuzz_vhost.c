@@ -3,7 +3,7 @@
  *
  * An input is a row of parcels, each sent at once: a byte that says which descriptors go with it, a byte for its length, and
  * that many bytes. Parcels and messages need not match. With bit 7 of the first byte it is no parcel: its bytes are written into the
- * guest's memory, of which the first two name the place. The device has two queue pairs and a guest memory of 1 MiB, in which
+ * guest's memory, of which the first two name the place; or sent on the channel for requests of the back-end's, when they are 0xffff. The device has two queue pairs and a guest memory of 1 MiB, in which
  * rings are laid out that vhost_seeds.py knows the place of. After each parcel the rings that are in use are served as a worker
  * would; after the input every descriptor has to be gone. */
 #include <dirent.h>
@@ -25,6 +25,7 @@
 #include "base/event_loop.h"
 #include "base/log.h"
 #include "vhost/backend.h"
+#include "vhost/eventfd.h"
 
 enum { MEM_SIZE = 1 << 20, QUEUE_PAIRS = 2, N_RINGS = 2 * QUEUE_PAIRS, FDS_MAX = 12, PIECES_MAX = 8, TURN = 8 };
 /* Rings in memory: one every RING_STRIDE bytes, its areas at these offsets; then the buffers. */
@@ -140,7 +141,6 @@ static void start_up(void)
 	memory = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mem_fd, 0);
 	check(memory != MAP_FAILED, "memory");
 	other_fd = dup(STDERR_FILENO);
-	check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair_fds) == 0, "pair");
 	atexit(shut_down);
 }
 
@@ -151,7 +151,7 @@ static void run(void)
 }
 
 /* Low nibble: how many, then: bit 4 the first, bit 5 the others are eventfds, else memory; bit 6: something else instead; both bit 4
- * and bit 6: the first is one of a pair of sockets, of which the other end stays silent. */
+ * and bit 6: the first is one of a pair of sockets, the channel for requests of the back-end's. */
 static unsigned choose_fds(uint8_t choice, int *fds)
 {
 	unsigned n = choice & 0xf;
@@ -185,12 +185,16 @@ static bool send_parcel(int fd, const uint8_t *bytes, size_t len, const int *fds
 	return sendmsg(fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
 }
 
-static void write_memory(const uint8_t *bytes, size_t len)
+static void write_elsewhere(const uint8_t *bytes, size_t len)
 {
 	size_t at;
 
 	if (len < 2)
 		return;
+	if (bytes[0] == 0xff && bytes[1] == 0xff) {
+		(void)send(pair_fds[0], bytes + 2, len - 2, MSG_DONTWAIT | MSG_NOSIGNAL);
+		return;
+	}
 	at = (size_t)(bytes[0] << 8 | bytes[1]) * 4 % MEM_SIZE;
 	len = len - 2 < MEM_SIZE - at ? len - 2 : MEM_SIZE - at;
 	memcpy(memory + at, bytes + 2, len);
@@ -222,7 +226,8 @@ static void serve(struct vhost_ring *r, enum virtq_dir dir)
 		virtq_push(vq, &chain, len);
 	}
 	virtq_publish(vq);
-	virtq_should_notify(vq);
+	if (virtq_should_notify(vq))
+		(void)vhost_eventfd_signal(r->call_fd);
 	if (!virtq_enable_notify(vq))
 		virtq_disable_notify(vq);
 }
@@ -262,6 +267,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		start_up();
 	lay_out_rings();
 	n_fds_before = count_fds(); /* a fuzzer opens its own between inputs */
+	check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair_fds) == 0, "pair");
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	check(connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0, "connect");
 	run();
@@ -269,7 +275,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size_t len = data[1] < size - 2 ? data[1] : size - 2;
 
 		if (data[0] & 0x80)
-			write_memory(data + 2, len);
+			write_elsewhere(data + 2, len);
 		else if (len > 0 && !send_parcel(fd, data + 2, len, fds, choose_fds(data[0], fds)))
 			break;
 		data += 2 + len;
@@ -279,6 +285,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	close(fd);
 	run();
+	close(pair_fds[0]);
+	close(pair_fds[1]);
 	check(!vhost_backend_is_connected(backend), "still connected");
 	check(is_back_at_fds(n_fds_before), "descriptors are left");
 	return 0;

@@ -9,7 +9,7 @@ USER, GUEST, SIZE = 0x7F0000000000, 0x100000000, 1 << 20
 VERSION_1, PROTOCOL, LOG_ALL, PACKED, IN_ORDER, EVENT_IDX = 1 << 32, 1 << 30, 1 << 26, 1 << 34, 1 << 35, 1 << 29
 LOG_SHMFD, VRING_F_LOG = 1 << 1, 1
 CONFIG, DEVICE_STATE, SKIP_DRAIN = 1 << 9, 1 << 19, 1 << 20 | 1 << 23
-ACCESS_PLATFORM, BACKEND_REQ = 1 << 33, 1 << 5
+ACCESS_PLATFORM, BACKEND_REQ, INBAND = 1 << 33, 1 << 5, 1 << 14
 
 
 def parcel(body, fds=0):
@@ -38,7 +38,15 @@ def addresses(i, flags=0, log=0):
 
 
 def ring(i, size=64, base=0):
-    return state(8, i, size) + state(10, i, base) + addresses(i) + u64(12, i, EVENT) + u64(13, i, EVENT)
+    return quiet_ring(i, size, base) + u64(12, i, EVENT) + u64(13, i, EVENT)
+
+
+def quiet_ring(i, size=64, base=0):
+    return state(8, i, size) + state(10, i, base) + addresses(i)
+
+
+def kick(i):
+    return msg(35, struct.pack("=II", i, 0), flags=9)
 
 
 def negotiate(protocol, features=0):
@@ -52,6 +60,10 @@ def log(size=1 << 17 | 0x20, offset=0x80000, fds=MEM):
 
 def write(at, data):
     return parcel(struct.pack(">H", at // 4) + data, 0x80)
+
+
+def answer(request):
+    return parcel(b"\xff\xff" + struct.pack("=IIIQ", request, 5, 8, 0), 0x80)
 
 
 def more(i, idx):
@@ -124,13 +136,18 @@ seeds = {
     # Addresses for the IOMMU are those of the front-end: the rings' areas are named by them.
     "iotlb": negotiate(ALL | BACKEND_REQ, ACCESS_PLATFORM) + msg(21, fds=PAIR) + table() + ring(0) + ring(1) + enable(0, 1)
     + update(USER, 0x8000, to=USER) + update(GUEST + 0x3F000, 0x1000, perm=2, to=USER + 0x3F000)
-    + update(GUEST + 0x40000, 0x8000, to=USER + 0x40000) + more(0, 8) + invalidate(GUEST + 0x40000, 0x1000) + more(0, 12)
+    + update(GUEST + 0x40000, 0x8000, to=USER + 0x40000) + more(0, 8) + invalidate(GUEST + 0x40000, 0x1000) + answer(1) + more(0, 12)
     + invalidate(USER, 0x1000) + update(USER, 0x1000, to=USER) + more(1, 6) + invalidate(0, 0) + state(11, 0, 0),
     "iotlb-pieces": negotiate(ALL | BACKEND_REQ, ACCESS_PLATFORM | PACKED) + msg(21, fds=PAIR) + table(2) + ring(0, 512, 0x8000)
     + update(USER, 0x1000, to=USER + 0x9000) + update(USER + 0x1000, 0x1000, to=USER + 0x4000) + enable(0)
     + update(GUEST, 1 << 20, to=USER) + update(GUEST, 1 << 19, to=USER) + table(),
     "iotlb-refused": negotiate(ALL | BACKEND_REQ, ACCESS_PLATFORM) + msg(21, fds=PAIR) + table() + update(0, 0) + update(1, 4096)
     + update(0, 1 << 63) + update(0, 4096, perm=0) + iotlb(1, 0, 4096) + msg(21, fds=EVENT),
+    # Rings start with a kick; calls go to a channel, then to another one; one ring gets a descriptor, one loses it, one breaks.
+    "inband": negotiate(ALL | BACKEND_REQ | INBAND) + msg(21, fds=PAIR) + table() + quiet_ring(0) + quiet_ring(1) + kick(0) + kick(1)
+    + enable(0, 1) + more(0, 8) + kick(0) + answer(4) * 2 + more(0, 12) + kick(0) + u64(13, 0, EVENT) + kick(1) + u64(13, 0x100) + u64(12, 0x101) + msg(21, fds=PAIR)
+    + state(11, 1, 0) + kick(1) + more(1, 6) + kick(1) + state(35, 2, 0) + more(1, 30000),
+    "inband-alone": negotiate(ALL & ~8 | BACKEND_REQ | INBAND),
     "many-fds": negotiate(ALL) + parcel(struct.pack("=III", 5, 1, 264), 9),
 }
 folder = pathlib.Path(__file__).parent / "seeds" / "vhost"
