@@ -20,6 +20,7 @@ struct batch {
 	unsigned n;                          /* frames */
 	unsigned n_iov;                      /* used entries of iov */
 	uint64_t waiting;                    /* bit i: frames[i] still waits for its receiver (see forward.h) */
+	uint64_t paused;                     /* bit i: ... which was paused when it was last tried, not full */
 	uint64_t waiting_since_ns, tried_ns; /* CLOCK_MONOTONIC: when they began to wait, and the last try */
 	struct frame frames[BATCH_FRAMES] cache_aligned;
 	uint8_t heads[BATCH_FRAMES][FRAME_HEAD_MAX] cache_aligned;

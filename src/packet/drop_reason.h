@@ -21,7 +21,8 @@
 	X(NOT_READY, "not_ready", "receiver is not connected or its driver has not started")               \
 	X(UNSUPPORTED, "unsupported", "receiver cannot take it and it cannot be segmented")                \
 	X(REFUSED, "refused", "the kernel refused the frame")                                              \
-	X(PORT_GONE, "port_gone", "port was deleted or its connection was reset meanwhile")
+	X(PORT_GONE, "port_gone", "port was deleted or its connection was reset meanwhile")                \
+	X(PAUSED, "paused", "receiver stood still while its rings or its memory were changed")
 
 enum drop_reason {
 #define X(constant, name, text) DROP_##constant,

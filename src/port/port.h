@@ -10,7 +10,7 @@
  *
  *	taken = ops->tx(port, q, frames, n)    copies, publishes, notifies at most once. Every frame in frames[0..taken) is dealt
  *	                                       with, sent or dropped and counted; frames[taken] found the ring full, and the
- *	                                       caller decides whether it waits or is dropped.
+ *	                                       caller decides whether it waits or is dropped. -EAGAIN: the receiver is paused.
  *
  * Sleeping: when rx has been empty for a while the worker calls rx_arm(); from then on wake_fd becomes readable when
  * frames arrive. Edge-triggered: nobody reads the fd.
@@ -78,8 +78,9 @@ struct port_ops {
 	bool (*rx_arm)(struct port *port, unsigned queue);
 	void (*rx_disarm)(struct port *port, unsigned queue);
 
-	/* Any worker. 0..n. Frames that can never be sent (not ready, no room) are dropped, counted and taken. */
-	unsigned (*tx)(struct port *port, unsigned queue, struct frame *const *frames, unsigned n);
+	/* Any worker. 0..n. Frames that can never be sent (not ready, no room) are dropped, counted and taken. -EAGAIN: none was looked at,
+	 * because control changes the receiver's rings or memory, or its front-end has to say where they are. */
+	int (*tx)(struct port *port, unsigned queue, struct frame *const *frames, unsigned n);
 
 	/* Control thread. */
 	void (*destroy)(struct port *port);

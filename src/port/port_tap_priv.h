@@ -66,6 +66,6 @@ bool port_tap_rx_arm(struct port *port, unsigned queue);
 void port_tap_rx_disarm(struct port *port, unsigned queue);
 
 /* port_tap_tx.c */
-unsigned port_tap_tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n);
+int port_tap_tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n);
 
 #endif

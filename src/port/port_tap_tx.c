@@ -132,7 +132,7 @@ static enum drop_reason write_one(struct port_tap *p, struct tap_queue *q, struc
 	return reason;
 }
 
-unsigned port_tap_tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n)
+int port_tap_tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n)
 {
 	struct port_tap *p = port_tap_of(port);
 	struct tap_queue *q = &p->queues[queue];
@@ -141,10 +141,10 @@ unsigned port_tap_tx(struct port *port, unsigned queue, struct frame *const *fra
 
 	if (unlikely(read_once(&p->gone))) {
 		port_count_drop(c, DROP_NOT_READY, n);
-		return n;
+		return (int)n;
 	}
 	if (!gate_enter(&q->tx_gate))
-		return 0;
+		return -EAGAIN;
 	for (i = 0; i < n; i++) {
 		struct frame *f = frames[i];
 		enum drop_reason reason = write_one(p, q, c, f);
@@ -158,5 +158,5 @@ unsigned port_tap_tx(struct port *port, unsigned queue, struct frame *const *fra
 	}
 	account_lap(ACCOUNT_COPY, i);
 	gate_leave(&q->tx_gate);
-	return i;
+	return (int)i;
 }

@@ -50,6 +50,6 @@ unsigned port_vhost_rx(struct port *port, unsigned queue, struct batch *batch);
 void port_vhost_rx_done(struct port *port, unsigned queue, struct batch *batch);
 
 /* port_vhost_tx.c */
-unsigned port_vhost_tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n);
+int port_vhost_tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n);
 
 #endif

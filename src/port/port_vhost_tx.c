@@ -3,6 +3,7 @@
  *
  * A frame goes into one chain or, with mergeable buffers, into as many as it needs (VIRTIO 1.2, 5.1.6.4). Chains are taken
  * first and given back unused when the ring runs out, so that a frame is in the ring whole or not at all. */
+#include <errno.h>
 #include <string.h>
 
 #include "base/account.h"
@@ -229,7 +230,7 @@ static enum taken put(struct port_vhost *p, struct virtq *vq, struct port_counte
 	return t;
 }
 
-unsigned port_vhost_tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n)
+int port_vhost_tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n)
 {
 	struct port_vhost *p = port_vhost_of(port);
 	struct vhost_ring *r = port_vhost_tx_ring(p, queue);
@@ -238,15 +239,15 @@ unsigned port_vhost_tx(struct port *port, unsigned queue, struct frame *const *f
 	unsigned i;
 
 	if (!gate_enter(&r->gate))
-		return 0;
+		return -EAGAIN;
 	if (unlikely(!vhost_ring_is_usable(r) || !r->enabled)) {
 		if (r->waits && r->enabled) {
 			gate_leave(&r->gate);
-			return 0;
+			return -EAGAIN;
 		}
 		port_count_drop(c, DROP_NOT_READY, n);
 		gate_leave(&r->gate);
-		return n;
+		return (int)n;
 	}
 	/* A full ring is polled, never waited for: the driver need not kick when it adds buffers. */
 	if (unlikely(r->vq.notify_enabled))
@@ -282,5 +283,5 @@ unsigned port_vhost_tx(struct port *port, unsigned queue, struct frame *const *f
 	if (unlikely(r->vq.error && !r->broken))
 		port_vhost_ring_broken(p, r);
 	gate_leave(&r->gate);
-	return i;
+	return (int)i;
 }

@@ -208,13 +208,14 @@ static void flood(const struct snapshot *s, const struct snapshot_port *from, un
 		list.frames[list.n++] = &b->frames[__builtin_ctzll(left)];
 	for (unsigned i = 0; i < network->n_ports; i++) {
 		struct port *to = s->at[network->ports[i]].port;
-		unsigned taken;
+		int taken;
 
 		if (to == from->port)
 			continue;
 		taken = to->ops->tx(to, pick_flood_queue(to, queue), list.frames, list.n);
-		if (unlikely(taken < list.n))
-			port_count_drop(&to->queues[0].tx, DROP_RING_FULL, list.n - taken);
+		if (unlikely(taken < (int)list.n))
+			port_count_drop(&to->queues[0].tx, taken < 0 ? DROP_PAUSED : DROP_RING_FULL,
+					list.n - (unsigned)MAX(taken, 0));
 		for (unsigned k = 0; k < list.n; k++)
 			list.frames[k]->segs_sent = 0;
 	}
@@ -242,24 +243,32 @@ static void spend_patience(struct port *to, unsigned queue, uint64_t ns)
 	write_once(&p->credit_ns, read_once(&p->credit_ns) - (int64_t)ns);
 }
 
-/* Send to each destination of `todo` once; returns the frames whose receiver was full. */
+/* Send to each destination of `todo` once; returns the frames whose receiver was full or paused, the latter in b->paused. */
 static uint64_t send_unicast(const struct snapshot *s, struct batch *b, uint64_t todo)
 {
-	uint64_t full = 0;
+	uint64_t full = 0, paused = 0;
 	struct list list;
 
 	while (todo) {
 		struct port *to;
-		unsigned taken = 0;
+		int taken = 0;
 
 		todo = pick_destination(b, todo, &list);
 		to = s->at[list.dst].port;
 		if (likely(to))
 			taken = to->ops->tx(to, list.dst_queue, list.frames, list.n);
-		for (unsigned k = taken; k < list.n && to; k++)
+		for (unsigned k = (unsigned)MAX(taken, 0); k < list.n && to; k++) {
 			full |= 1ull << list.idx[k];
+			paused |= (uint64_t)(taken < 0) << list.idx[k];
+		}
 	}
+	b->paused = paused;
 	return full;
+}
+
+static enum drop_reason why_waiting(const struct batch *b, unsigned i)
+{
+	return b->paused >> i & 1 ? DROP_PAUSED : DROP_RING_FULL;
 }
 
 /* What becomes of frames whose receiver was full: those whose receiver has at least `least_ns` of patience are returned, the
@@ -271,13 +280,14 @@ static uint64_t settle_full(const struct snapshot *s, struct batch *b, uint64_t 
 	struct list list;
 
 	while (mask) {
+		unsigned first = (unsigned)__builtin_ctzll(mask);
 		struct port *to;
 
 		mask = pick_destination(b, mask, &list);
 		to = s->at[list.dst].port;
 		spend_patience(to, list.dst_queue, waited_ns);
 		if (patience(to, list.dst_queue, now_ns) < least_ns) {
-			port_count_drop(&to->queues[list.dst_queue].tx, DROP_RING_FULL, list.n);
+			port_count_drop(&to->queues[list.dst_queue].tx, why_waiting(b, first), list.n);
 			continue;
 		}
 		for (unsigned k = 0; k < list.n; k++)
@@ -330,10 +340,11 @@ bool forward_retry(const struct snapshot *s, struct batch *b, uint64_t now_ns)
 void forward_drop_waiting(const struct snapshot *s, struct batch *b, enum drop_reason reason)
 {
 	for (uint64_t left = b->waiting; left; left &= left - 1) {
-		struct port *to = s->at[b->frames[__builtin_ctzll(left)].dst].port;
+		unsigned i = (unsigned)__builtin_ctzll(left);
+		struct port *to = s->at[b->frames[i].dst].port;
 
 		if (to)
-			port_count_drop(&to->queues[0].tx, reason, 1);
+			port_count_drop(&to->queues[0].tx, reason ? reason : why_waiting(b, i), 1);
 	}
 	b->waiting = 0;
 }

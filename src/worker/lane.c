@@ -78,7 +78,7 @@ static bool hold(struct lane *lane, struct lane_context *ctx)
 	if (!has_waited_enough(lane, ctx->now_ns))
 		other = ctx->n_spare ? ctx->spare[--ctx->n_spare] : batch_create();
 	if (!other) {
-		forward_drop_waiting(ctx->snapshot, ctx->batch, DROP_RING_FULL);
+		forward_drop_waiting(ctx->snapshot, ctx->batch, DROP_NONE);
 		return false;
 	}
 	lane->held = ctx->batch;
@@ -116,7 +116,7 @@ static enum lane_result retry(struct lane *lane, struct lane_context *ctx)
 	if (!forward_retry(ctx->snapshot, lane->held, ctx->now_ns)) {
 		if (!has_waited_enough(lane, ctx->now_ns))
 			return LANE_WAITING;
-		forward_drop_waiting(ctx->snapshot, lane->held, DROP_RING_FULL);
+		forward_drop_waiting(ctx->snapshot, lane->held, DROP_NONE);
 	}
 	give_back(lane, ctx);
 	return LANE_BUSY;

@@ -97,12 +97,12 @@ _Noreturn static void fail(const char *what, const char *why)
 
 static uint64_t tx_cycles;
 static struct port_ops timed_ops;
-static unsigned (*real_tx)(struct port *port, unsigned queue, struct frame *const *frames, unsigned n);
+static int (*real_tx)(struct port *port, unsigned queue, struct frame *const *frames, unsigned n);
 
-static unsigned timed_tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n)
+static int timed_tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n)
 {
 	uint64_t start = cycles_now();
-	unsigned taken = real_tx(port, queue, frames, n);
+	int taken = real_tx(port, queue, frames, n);
 
 	tx_cycles += cycles_now() - start - clock_cost;
 	return taken;
@@ -253,7 +253,7 @@ static void serve(struct port *port, uint64_t now_ns, struct sample *s)
 	tx_cycles = 0;
 	forward_batch(snapshot, port, 0, batch, now_ns);
 	if (batch->waiting)
-		forward_drop_waiting(snapshot, batch, DROP_RING_FULL);
+		forward_drop_waiting(snapshot, batch, DROP_NONE);
 	forwarded = cycles_now();
 	port->ops->rx_done(port, 0, batch);
 	done = cycles_now();

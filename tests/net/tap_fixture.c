@@ -219,8 +219,11 @@ static void pass_on(struct port *from, struct port *to, struct batch *b)
 		port_count_frame(&from->queues[0].rx, &b->frames[i]);
 		frames[n++] = &b->frames[i];
 	}
-	for (unsigned tries = 0; taken < n && tries < TX_TRIES; tries++)
-		taken += to->ops->tx(to, 0, frames + taken, n - taken);
+	for (unsigned tries = 0; taken < n && tries < TX_TRIES; tries++) {
+		int now = to->ops->tx(to, 0, frames + taken, n - taken);
+
+		taken += (unsigned)MAX(now, 0);
+	}
 	if (taken < n)
 		port_count_drop(&to->queues[0].tx, DROP_RING_FULL, n - taken);
 }

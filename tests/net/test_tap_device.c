@@ -308,7 +308,7 @@ static struct frame *make_frame(struct sample *s, unsigned n_pieces)
 	return &s->frame;
 }
 
-static unsigned send_one(struct port *port, struct frame *f)
+static int send_one(struct port *port, struct frame *f)
 {
 	return port->ops->tx(port, 0, &f, 1);
 }

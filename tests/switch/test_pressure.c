@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "good_pair.h"
 #include "port/port_vhost.h"
+#include "port/port_vhost_priv.h"
+#include "vhost/wire.h"
 
 enum { DELETIONS = 40, TURNS_STUCK = 300, RING = 256, BURST = 400, BURST_TRIES = 40 };
 
@@ -166,7 +168,7 @@ static void test_front_end_that_translates_no_more(void **state)
 			assert_int_equal(vhost_frontend_invalidate(f, 0, 0), 0);
 		run_all(wait_stuck, &turns);
 		assert_true(rig_tx(&rig, "victim").frames < RING);
-		assert_true(rig_tx(&rig, "victim").drops[DROP_RING_FULL] > 0);
+		assert_true(rig_tx(&rig, "victim").drops[took_back ? DROP_PAUSED : DROP_RING_FULL] > 0);
 		assert_true(flood.n > 2 * RING);
 		vhost_frontend_destroy(f);
 		stop_all();
@@ -250,10 +252,71 @@ static void test_burst_larger_than_ring(void **state)
 		assert_int_equal(whole, 3);
 }
 
+static uint64_t lost_by_b(enum drop_reason reason)
+{
+	struct port_counters tx = rig_tx(&rig, "b");
+
+	return tx.drops[reason];
+}
+
+static bool has_lost_two(void *arg)
+{
+	(void)arg;
+	return lost_by_b(DROP_PAUSED) == 2;
+}
+
+static void send_to(struct vhost_frontend *f, uint8_t station)
+{
+	uint8_t frame[60];
+
+	rig_frame(frame, sizeof(frame), station, 0, 0);
+	assert_int_equal(vhost_frontend_send(f, 0, NULL, frame, sizeof(frame)), 0);
+	vhost_frontend_flush(f, 0);
+}
+
+/* The receiver has buffers, but control has its ring parked, for longer than a frame may wait. What is lost then is not put down to the
+ * receiver; and what is lost when the ring is disabled is not ready. */
+static void test_receiver_that_is_paused(void **state)
+{
+	struct vhost_frontend_config c = { .features = rig_all_features(), .protocol_features = ~0ull };
+	struct vhost_vring_state off = { 0, 0 };
+	struct vhost_frontend *from, *to;
+	struct vhost_ring *ring;
+
+	(void)state;
+	rig_start(&rig, 1, POLL_ADAPTIVE, 50);
+	ring = port_vhost_tx_ring(port_vhost_of(rig_add_port(&rig, "b", 1)), 0);
+	rig_add_port(&rig, "a", 1);
+	from = rig_attach(&rig, "a", c);
+	to = rig_attach(&rig, "b", c);
+	rig_say_hello(&rig, from, "a", 0);
+	rig_say_hello(&rig, to, "b", 1);
+	gate_park(&ring->gate);
+	send_to(from, 0xff);
+	send_to(from, 1);
+	assert_true(rig_wait(&rig, has_lost_two, NULL));
+	gate_unpark(&ring->gate);
+	send_to(from, 1);
+	while (vhost_frontend_discard(to, 0) < 0)
+		assert_int_equal(vhost_frontend_wait(to, 0, RIG_PATIENCE_MS), 0);
+	assert_int_equal(lost_by_b(DROP_RING_FULL), 0);
+	assert_int_equal(vhost_frontend_request(to, VHOST_USER_SET_VRING_ENABLE, &off, sizeof(off), NULL, 0, NULL, 0),
+			 0);
+	send_to(from, 0xff);
+	while (lost_by_b(DROP_NOT_READY) == 0)
+		rig_turn(&rig);
+	assert_int_equal(lost_by_b(DROP_PAUSED), 2);
+	assert_int_equal(lost_by_b(DROP_RING_FULL), 0);
+	vhost_frontend_destroy(from);
+	vhost_frontend_destroy(to);
+	rig_stop(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_burst_larger_than_ring),
+		cmocka_unit_test(test_receiver_that_is_paused),
 		cmocka_unit_test(test_receiver_without_buffers_is_its_own_problem),
 		cmocka_unit_test(test_front_end_that_translates_no_more),
 		cmocka_unit_test(test_port_goes_while_others_send_to_it),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_forward.c - The switch's decisions, with ports that live in memory. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@ enum { N_PORTS = 5, SEEN_MAX = 512 };
 struct memory_port {
 	struct port port;
 	unsigned room;
+	bool paused;
 	unsigned n_seen;
 	uint32_t seen[SEEN_MAX]; /* lengths, by which tests tell frames apart */
 };
@@ -28,15 +30,17 @@ static struct snapshot *snap;
 static struct batch *batch;
 static uint64_t now_ns;
 
-static unsigned memory_tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n)
+static int memory_tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n)
 {
 	struct memory_port *p = container_of(port, struct memory_port, port);
 	unsigned i;
 
 	(void)queue;
+	if (p->paused)
+		return -EAGAIN;
 	for (i = 0; i < n && p->room; i++, p->room--)
 		p->seen[p->n_seen++] = frames[i]->len;
-	return i;
+	return (int)i;
 }
 
 static const struct port_ops memory_ops = { .type = "memory", .tx = memory_tx };
@@ -305,6 +309,47 @@ static void test_flood_does_not_wait(void **state)
 	assert_int_equal(tx_drops(1, DROP_RING_FULL), 1);
 }
 
+/* What is lost says whether the receiver was full or paused: when it was last tried. */
+static void test_paused_receiver(void **state)
+{
+	(void)state;
+	learn(1, 7);
+	learn(2, 8);
+	ports[1].paused = true;
+	ports[2].room = 1;
+	add_frame(0xff, 1, 60);
+	add_frame(7, 1, 100);
+	add_frame(8, 1, 200);
+	from(0);
+	assert_int_equal(tx_drops(1, DROP_PAUSED), 1);
+	assert_int_equal(tx_drops(2, DROP_PAUSED), 0);
+	expect_seen(2, 1, (uint32_t[]){ 60 });
+	assert_int_equal(batch->waiting, 0x6);
+	forward_drop_waiting(snap, batch, DROP_NONE);
+	assert_int_equal(tx_drops(1, DROP_PAUSED), 2);
+	assert_int_equal(tx_drops(1, DROP_RING_FULL), 0);
+	assert_int_equal(tx_drops(2, DROP_RING_FULL), 1);
+
+	batch_reset(batch);
+	add_frame(7, 1, 100);
+	from(0);
+	ports[1].paused = false;
+	ports[1].room = 0;
+	now_ns += 10 * NSEC_PER_MSEC;
+	assert_true(forward_retry(snap, batch, now_ns)); /* for too long */
+	assert_int_equal(tx_drops(1, DROP_PAUSED), 2);
+	assert_int_equal(tx_drops(1, DROP_RING_FULL), 1);
+	ports[1].paused = true;
+	batch_reset(batch);
+	add_frame(7, 1, 100);
+	from(0);
+	now_ns += 10 * NSEC_PER_MSEC;
+	forward_retry(snap, batch, now_ns);
+	assert_int_equal(batch->waiting, 0);
+	assert_int_equal(tx_drops(1, DROP_PAUSED), 3);
+	expect_seen(1, 0, NULL);
+}
+
 static void test_waiting_for_a_port_that_goes_away(void **state)
 {
 	(void)state;
@@ -347,6 +392,7 @@ int main(void)
 		T(test_full_receiver_gets_a_burst_later),
 		T(test_receiver_that_never_takes_costs_its_senders_little),
 		T(test_flood_does_not_wait),
+		T(test_paused_receiver),
 		T(test_waiting_for_a_port_that_goes_away),
 		T(test_stale_entry_of_another_network_is_flooded),
 	};

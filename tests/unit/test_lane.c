@@ -54,7 +54,7 @@ static bool rx_wanted(struct port *port, unsigned queue)
 	return false;
 }
 
-static unsigned tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n)
+static int tx(struct port *port, unsigned queue, struct frame *const *frames, unsigned n)
 {
 	(void)port, (void)queue, (void)frames, (void)n;
 	return 0;
