@@ -112,8 +112,8 @@ struct rw_frame {
 	uint32_t len;            /* of the whole frame, RW_FRAME_MIN..RW_FRAME_MAX */
 	uint16_t n_iov;
 	uint16_t head_len;
-	struct rw_offload offload;
 	uint16_t user[2]; /* the caller's, never looked at */
+	struct rw_offload offload;
 	uint8_t reserved[3];
 	uint8_t finish;     /* the library's: what rw_frame_copy() and rw_frame_finish() complete */
 	uint16_t segs_sent; /* rw_fit_begin() starts behind so many segments */

@@ -41,11 +41,12 @@ struct frame {
 	uint32_t len;            /* bytes, of the whole frame, FRAME_LEN_MIN..FRAME_LEN_MAX */
 	uint16_t n_iov;
 	uint16_t head_len;
-	struct offload offload;
 
 	/* The ingress port's: which descriptors to give back. */
 	uint16_t rx_id;
 	uint16_t rx_n_desc;
+
+	struct offload offload;
 
 	/* The switch's and the egress port's. */
 	uint16_t frag_salt; /* offload_fit's, any value at first: part of an IPv6 fragment identification */

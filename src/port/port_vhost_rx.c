@@ -106,7 +106,7 @@ static void frame_open(struct frame *f, uint8_t *head, unsigned hdr_len)
 	if (!read_short(f, &hdr, hdr_len))
 		hdr = read_pieces(f, hdr_len);
 	if (!vnet_words_are_trivial(hdr)) {
-		f->offload = vnet_words_to_offload(hdr);
+		vnet_words_to_offload(hdr, &f->offload);
 		f->drop = (uint8_t)offload_check(f);
 	}
 }

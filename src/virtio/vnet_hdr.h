@@ -62,16 +62,26 @@ static always_inline void vnet_words_write(void *to, unsigned len, struct vnet_w
 		memcpy((uint8_t *)to + sizeof(first), &rest, VNET_HDR_LEN_LEGACY - sizeof(first));
 }
 
-static always_inline struct offload vnet_words_to_offload(struct vnet_words w)
+/* Frame by frame this is stored as it is loaded, in one word; see above. */
+static always_inline void vnet_words_to_offload(struct vnet_words w, struct offload *o)
 {
-	return (struct offload){
-		.flags = w.first & (OFFLOAD_NEEDS_CSUM | OFFLOAD_DATA_VALID),
-		.gso_type = (uint8_t)(w.first >> 8),
-		.hdr_len = (uint16_t)(w.first >> 16),
-		.gso_size = (uint16_t)(w.first >> 32),
-		.csum_start = (uint16_t)(w.first >> 48),
-		.csum_offset = (uint16_t)w.rest,
-	};
+	uint64_t first = w.first & (~(uint64_t)0xff | OFFLOAD_NEEDS_CSUM | OFFLOAD_DATA_VALID);
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	static_assert(offsetof(struct offload, gso_type) == 1 && offsetof(struct offload, hdr_len) == 2 &&
+			  offsetof(struct offload, gso_size) == 4 && offsetof(struct offload, csum_start) == 6,
+		      "the order of virtio_net_hdr");
+	memcpy(o, &first, sizeof(first));
+#else
+	o->flags = (uint8_t)first;
+	o->gso_type = (uint8_t)(first >> 8);
+	o->hdr_len = (uint16_t)(first >> 16);
+	o->gso_size = (uint16_t)(first >> 32);
+	o->csum_start = (uint16_t)(first >> 48);
+#endif
+	o->csum_offset = (uint16_t)w.rest;
+	o->outer_th_offset = 0;
+	o->inner_nh_offset = 0;
 }
 
 static always_inline struct vnet_words vnet_words_from_offload(const struct offload *o, uint16_t num_buffers)
@@ -92,7 +102,7 @@ static always_inline bool vnet_words_are_trivial(struct vnet_words w)
 
 static inline void vnet_hdr_to_offload(const struct vnet_hdr *h, struct offload *o)
 {
-	*o = vnet_words_to_offload(vnet_words_read(h));
+	vnet_words_to_offload(vnet_words_read(h), o);
 }
 
 static inline void vnet_hdr_from_offload(struct vnet_hdr *h, const struct offload *o, uint16_t num_buffers)
