@@ -145,7 +145,7 @@ int offload_fit_begin(struct offload_fit *fit, struct frame *f, uint32_t caps)
 	return fit->seg_idx < fit->n_segs ? (int)(fit->n_segs - fit->seg_idx) : -DROP_BAD_OFFLOAD;
 }
 
-const struct frame *offload_fit_next(struct offload_fit *fit)
+struct frame *offload_fit_next(struct offload_fit *fit)
 {
 	if (fit->seg_idx == fit->n_segs)
 		return NULL;

@@ -102,6 +102,6 @@ int offload_fit_begin(struct offload_fit *fit, struct frame *f, uint32_t caps);
 
 /* The next frame for the receiver, or NULL. Valid until the next call. Its head holds all headers, which may be fewer than
  * FRAME_HEAD_MIN bytes. */
-const struct frame *offload_fit_next(struct offload_fit *fit);
+struct frame *offload_fit_next(struct offload_fit *fit);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/copy.h"
 #include "packet/rarp.h"
 #include "port/port_vhost_priv.h"
+#include "virtio/virtq_run.h"
 
 /* A position in a scatter list. */
 struct cursor {
@@ -57,29 +58,27 @@ static void frame_from_chain(struct frame *f, const struct iovec *iov, const str
 }
 
 /* The header and the first bytes of the frame, when all of them are in the first piece. */
-static bool read_short(struct frame *f, struct vnet_words *hdr, unsigned hdr_len)
+static always_inline bool read_short(struct frame *f, uint8_t *head, struct vnet_words *hdr, unsigned hdr_len,
+				     unsigned head_len)
 {
 	const struct iovec *iov = f->iov;
 	const uint8_t *from = iov->iov_base;
-	unsigned n = MIN(f->len, FRAME_HEAD_FIRST);
 
-	if (unlikely(iov->iov_len < hdr_len + n))
+	if (unlikely(iov->iov_len < hdr_len + head_len))
 		return false;
+	f->iov_off = hdr_len + head_len;
 	*hdr = vnet_words_read(from);
-	copy_short(f->head, from + hdr_len, n);
-	f->head_len = (uint16_t)n;
-	f->iov_off = hdr_len + n;
+	copy_short(head, from + hdr_len, head_len);
 	return true;
 }
 
-static struct vnet_words read_pieces(struct frame *f, unsigned hdr_len)
+static struct vnet_words read_pieces(struct frame *f, uint8_t *head, unsigned hdr_len, unsigned head_len)
 {
 	struct cursor c = { .iov = f->iov, .n = f->n_iov };
 	struct vnet_hdr hdr;
 
 	cursor_read(&c, &hdr, hdr_len);
-	f->head_len = (uint16_t)MIN(f->len, FRAME_HEAD_FIRST);
-	cursor_read(&c, f->head, f->head_len);
+	cursor_read(&c, head, head_len);
 	f->iov = c.iov;
 	f->n_iov = (uint16_t)c.n;
 	f->iov_off = (uint32_t)c.off;
@@ -87,8 +86,9 @@ static struct vnet_words read_pieces(struct frame *f, unsigned hdr_len)
 }
 
 /* Second step: take the header off, and look at it. */
-static void frame_open(struct frame *f, uint8_t *head, unsigned hdr_len)
+static always_inline void frame_open(struct frame *f, uint8_t *head, unsigned hdr_len)
 {
+	uint32_t len = f->len - hdr_len, head_len = MIN(len, (uint32_t)FRAME_HEAD_FIRST);
 	struct vnet_words hdr;
 
 	f->head = head;
@@ -98,13 +98,14 @@ static void frame_open(struct frame *f, uint8_t *head, unsigned hdr_len)
 		f->drop = DROP_TOO_SHORT;
 		return;
 	}
-	f->len -= hdr_len;
-	if (unlikely(f->len > FRAME_LEN_MAX)) {
+	f->len = len;
+	if (unlikely(len > FRAME_LEN_MAX)) {
 		f->drop = DROP_TOO_LONG;
 		return;
 	}
-	if (!read_short(f, &hdr, hdr_len))
-		hdr = read_pieces(f, hdr_len);
+	f->head_len = (uint16_t)head_len;
+	if (unlikely(!read_short(f, head, &hdr, hdr_len, head_len)))
+		hdr = read_pieces(f, head, hdr_len, head_len);
 	if (!vnet_words_are_trivial(hdr)) {
 		vnet_words_to_offload(hdr, &f->offload);
 		f->drop = (uint8_t)offload_check(f);
@@ -141,15 +142,22 @@ static __attribute__((noinline)) bool pop_any(struct port_vhost *p, struct vhost
 	return true;
 }
 
-static bool pop_one(struct port_vhost *p, struct vhost_ring *r, struct frame *f, struct iovec *iov)
+/* Take plain chains, up to the end of the ring or the first other one. Returns how many. */
+static always_inline unsigned pop_run(struct virtq *vq, const bool packed, struct frame *frames, struct iovec *iov,
+				      unsigned max)
 {
-	struct virtq_chain chain;
+	struct virtq_pop_run pops;
+	unsigned n = virtq_pop_begin(&pops, vq, packed, max), i;
 
-	if (unlikely(!virtq_pop_plain(&r->vq, VIRTQ_READABLE, 1, &iov->iov_base, &chain)))
-		return pop_any(p, r, f, iov);
-	iov->iov_len = chain.len;
-	frame_from_chain(f, iov, &chain);
-	return true;
+	for (i = 0; i < n; i++) {
+		if (!virtq_pop_next(&pops, VIRTQ_READABLE, 1))
+			break;
+		iov[i] = (struct iovec){ pops.base, pops.len };
+		frame_from_chain(&frames[i], &iov[i],
+				 &(struct virtq_chain){ .id = pops.id, .n_desc = 1, .n_iov = 1, .len = pops.len });
+	}
+	virtq_pop_end(&pops, vq, i);
+	return i;
 }
 
 static void fill_batch(struct port_vhost *p, struct vhost_ring *r, struct batch *batch)
@@ -157,12 +165,21 @@ static void fill_batch(struct port_vhost *p, struct vhost_ring *r, struct batch 
 	/* A driver that goes on while we pop could have us take more than a short ring holds (virtq.h). */
 	unsigned n = 0, n_iov = 0, max = MIN((unsigned)BATCH_FRAMES, r->vq.size);
 
-	while (n < max && n_iov <= BATCH_IOV - FRAME_IOV_MAX && pop_one(p, r, &batch->frames[n], &batch->iov[n_iov]))
-		n_iov += batch->frames[n++].n_iov;
+	while (n < max && n_iov <= BATCH_IOV - FRAME_IOV_MAX) {
+		struct frame *f = &batch->frames[n];
+		struct iovec *iov = &batch->iov[n_iov];
+		unsigned more =
+		    r->vq.packed ? pop_run(&r->vq, true, f, iov, max - n) : pop_run(&r->vq, false, f, iov, max - n);
+
+		if (more == 0 && !pop_any(p, r, f, iov))
+			break;
+		n_iov += more ? more : f->n_iov;
+		n += MAX(more, 1u);
+	}
 	batch->n = n;
 	batch->n_iov = n_iov;
-	for (unsigned i = 0; i < n; i++)
-		frame_open(&batch->frames[i], batch->heads[i], p->hdr_len);
+	for (unsigned i = 0, hdr_len = p->hdr_len; i < n; i++)
+		frame_open(&batch->frames[i], batch->heads[i], hdr_len);
 }
 
 /* A frame in the guest's name that takes no descriptor: rx_n_desc is 0. */
@@ -209,19 +226,37 @@ nothing:
 	return 0;
 }
 
+/* Push chains of one descriptor, up to the end of the ring or the first other one. Returns how many. */
+static always_inline unsigned push_run(struct virtq *vq, const bool packed, const struct frame *frames, unsigned max)
+{
+	struct virtq_push_run pushes;
+	unsigned n = virtq_push_begin(&pushes, vq, packed, VIRTQ_READABLE, max), i;
+
+	for (i = 0; i < n && likely(frames[i].rx_n_desc == 1); i++)
+		virtq_push_next(&pushes, frames[i].rx_id, 0);
+	virtq_push_end(&pushes, vq, i);
+	return i;
+}
+
+static void give_back(struct virtq *vq, const struct batch *batch)
+{
+	for (unsigned i = 0; i < batch->n;) {
+		const struct frame *f = &batch->frames[i];
+		unsigned more = vq->packed ? push_run(vq, true, f, batch->n - i) : push_run(vq, false, f, batch->n - i);
+
+		if (more == 0 && f->rx_n_desc)
+			virtq_push(vq, &(struct virtq_chain){ .id = f->rx_id, .n_desc = f->rx_n_desc }, 0);
+		i += MAX(more, 1u);
+	}
+}
+
 void port_vhost_rx_done(struct port *port, unsigned queue, struct batch *batch)
 {
 	struct port_vhost *p = port_vhost_of(port);
 	struct vhost_ring *r = port_vhost_rx_ring(p, queue);
 
 	if (likely(vhost_ring_is_usable(r))) {
-		for (unsigned i = 0; i < batch->n; i++) {
-			const struct frame *f = &batch->frames[i];
-			struct virtq_chain chain = { .id = f->rx_id, .n_desc = f->rx_n_desc };
-
-			if (likely(chain.n_desc))
-				virtq_push(&r->vq, &chain, 0);
-		}
+		give_back(&r->vq, batch);
 		port_vhost_publish(r, &port->queues[queue].rx);
 	}
 	gate_leave(&r->gate);

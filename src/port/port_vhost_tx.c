@@ -12,6 +12,7 @@
 #include "packet/csum.h"
 #include "packet/offload_fit.h"
 #include "port/port_vhost_priv.h"
+#include "virtio/virtq_run.h"
 
 enum {
 	/* Receive buffers that one frame may take. A driver's smallest are about 1500 bytes; the bound keeps one with buffers of a
@@ -114,37 +115,38 @@ static void push_room(struct virtq *vq, const struct room *room, uint32_t len)
 	}
 }
 
+static __attribute__((noinline)) void copy_far_frame(const struct frame *f, void *to, size_t len)
+{
+	frame_copy(f, &(struct iovec){ to, len }, 1);
+}
+
 /* A frame without its header into `len` bytes, which are enough. */
 static always_inline void copy_frame(const struct frame *f, void *to, size_t len)
 {
-	struct iovec iov = { to, len };
-
 	if (likely(f->head_len == f->len && f->len <= COPY_SHORT_MAX && !f->finish_csum))
 		copy_short(to, f->head, f->len);
 	else
-		frame_copy(f, &iov, 1);
+		copy_far_frame(f, to, len);
 }
 
-/* The usual case by itself: one receive buffer that holds the whole frame in one piece. False: nothing was taken. */
-static always_inline bool put_in_one(const struct port_vhost *p, struct virtq *vq, const struct frame *f)
+/* Header and frame into the next receive buffer, when that is one piece and holds both. */
+static always_inline bool put_next(struct virtq_pop_run *pops, struct virtq_push_run *pushes, unsigned hdr_len,
+				   const struct frame *f)
 {
-	unsigned hdr_len = p->hdr_len;
 	uint32_t need = hdr_len + f->len;
-	struct virtq_chain chain;
 	uint8_t *to;
 
-	if (unlikely(!virtq_pop_plain(vq, VIRTQ_WRITABLE, need, (void **)&to, &chain)))
+	if (unlikely(!virtq_pop_next(pops, VIRTQ_WRITABLE, need)))
 		return false;
+	to = pops->base;
 	vnet_words_write(to, hdr_len, vnet_words_from_offload(&f->offload, 1));
-	copy_frame(f, to + hdr_len, chain.len - hdr_len);
-	if (unlikely(vq->buffer_log))
-		virtq_log_written(vq, &(struct iovec){ to, need }, 1, need);
-	virtq_push(vq, &chain, need);
+	copy_frame(f, to + hdr_len, pops->len - hdr_len);
+	virtq_push_next(pushes, pops->id, need);
 	return true;
 }
 
-/* A frame that needs more than that. */
-static __attribute__((noinline)) enum taken put_in_many(struct port_vhost *p, struct virtq *vq, const struct frame *f)
+/* A frame into whatever buffers come next. */
+static __attribute__((noinline)) enum taken put_any(struct port_vhost *p, struct virtq *vq, const struct frame *f)
 {
 	uint32_t need = p->hdr_len + f->len;
 	struct vnet_hdr hdr;
@@ -165,21 +167,60 @@ static __attribute__((noinline)) enum taken put_in_many(struct port_vhost *p, st
 	return TAKEN;
 }
 
-/* Put what the guest takes as it is and what fits one buffer each, up to the first frame that is another kind. Returns how many. */
-static unsigned put_run(const struct port_vhost *p, struct virtq *vq, struct frame *const *frames, unsigned n,
-			struct port_tally *tally)
+/* Put what the guest takes as it is and what fits one buffer each, up to the end of the ring or the first frame that is another kind.
+ * Returns how many. */
+static always_inline unsigned put_run(const struct port_vhost *p, struct virtq *vq, const bool packed,
+				      struct frame *const *frames, unsigned n, struct port_tally *tally)
 {
 	struct port_tally t = *tally; /* in registers: nobody else looks at it */
 	uint32_t caps = p->caps;
-	unsigned i;
+	unsigned hdr_len = p->hdr_len, i;
+	struct virtq_pop_run pops;
+	struct virtq_push_run pushes;
 
+	n = virtq_pop_begin(&pops, vq, packed, n);
+	n = virtq_push_begin(&pushes, vq, packed, VIRTQ_WRITABLE, n);
 	for (i = 0; i < n; i++) {
-		virtq_prefetch(vq, TX_PREFETCH);
-		if (unlikely(!offload_passes(frames[i], caps) || !put_in_one(p, vq, frames[i])))
+		const struct frame *f = frames[i];
+
+		virtq_pop_prefetch(&pops, TX_PREFETCH);
+		if (unlikely(!offload_passes(f, caps) || !put_next(&pops, &pushes, hdr_len, f)))
 			break;
-		port_tally_frame(&t, frames[i]);
+		port_tally_frame(&t, f);
 	}
+	virtq_pop_end(&pops, vq, i);
+	virtq_push_end(&pushes, vq, i);
 	*tally = t;
+	return i;
+}
+
+static __attribute__((noinline)) unsigned put_run_split(const struct port_vhost *p, struct virtq *vq,
+							struct frame *const *frames, unsigned n,
+							struct port_tally *tally)
+{
+	return put_run(p, vq, false, frames, n, tally);
+}
+
+static __attribute__((noinline)) unsigned put_run_packed(const struct port_vhost *p, struct virtq *vq,
+							 struct frame *const *frames, unsigned n,
+							 struct port_tally *tally)
+{
+	return put_run(p, vq, true, frames, n, tally);
+}
+
+/* Runs as long as there are any. */
+static unsigned put_runs(const struct port_vhost *p, struct virtq *vq, struct frame *const *frames, unsigned n,
+			 struct port_tally *tally)
+{
+	unsigned i = 0, more;
+
+	if (unlikely(vq->buffer_log)) /* each is to be reported */
+		return 0;
+	do {
+		more = vq->packed ? put_run_packed(p, vq, frames + i, n - i, tally)
+				  : put_run_split(p, vq, frames + i, n - i, tally);
+		i += more;
+	} while (more && i < n);
 	return i;
 }
 
@@ -188,7 +229,8 @@ static enum taken put_fitted(struct port_vhost *p, struct virtq *vq, struct port
 			     struct frame *f)
 {
 	struct offload_fit fit;
-	const struct frame *out;
+	struct port_tally unused = { 0 };
+	struct frame *out;
 	int n = offload_fit_begin(&fit, f, p->caps);
 
 	if (n < 0) {
@@ -196,7 +238,7 @@ static enum taken put_fitted(struct port_vhost *p, struct virtq *vq, struct port
 		return TAKEN;
 	}
 	while ((out = offload_fit_next(&fit))) {
-		enum taken t = put_in_one(p, vq, out) ? TAKEN : put_in_many(p, vq, out);
+		enum taken t = put_runs(p, vq, &out, 1, &unused) ? TAKEN : put_any(p, vq, out);
 
 		if (t != TAKEN)
 			return t;
@@ -212,7 +254,7 @@ static enum taken put_fitted(struct port_vhost *p, struct virtq *vq, struct port
 	return TAKEN;
 }
 
-/* A frame at which put_run() stopped. */
+/* A frame at which put_runs() stopped. */
 static enum taken put(struct port_vhost *p, struct virtq *vq, struct port_counters *c, struct port_tally *tally,
 		      struct frame *f)
 {
@@ -224,7 +266,7 @@ static enum taken put(struct port_vhost *p, struct virtq *vq, struct port_counte
 		account_lap(ACCOUNT_FIT, 1);
 		return t;
 	}
-	t = put_in_many(p, vq, f);
+	t = put_any(p, vq, f);
 	if (t == TAKEN)
 		port_tally_frame(tally, f);
 	return t;
@@ -252,12 +294,10 @@ int port_vhost_tx(struct port *port, unsigned queue, struct frame *const *frames
 	/* A full ring is polled, never waited for: the driver need not kick when it adds buffers. */
 	if (unlikely(r->vq.notify_enabled))
 		virtq_disable_notify(&r->vq);
-	for (i = 0; i < MIN(n, TX_PREFETCH); i++)
-		virtq_prefetch(&r->vq, i);
 	for (i = 0; i < n; i++) {
 		enum taken t;
 
-		i += put_run(p, &r->vq, frames + i, n - i, &tally);
+		i += put_runs(p, &r->vq, frames + i, n - i, &tally);
 		if (likely(i == n))
 			break;
 		t = put(p, &r->vq, c, &tally, frames[i]);

@@ -11,6 +11,8 @@
  * pops chains, pushes them back used, publishes once per batch and asks whether to notify. Control parks it again to read
  * `last_avail` (VHOST_USER_GET_VRING_BASE) or to change anything.
  *
+ * Most chains are plain, and are popped and pushed in runs: virtq_run.h.
+ *
  * Pop and push need not be in the same order, except where VIRTIO_F_IN_ORDER was negotiated or an area of virtq_inflight.h is kept: then the
  * caller pushes in the order in which it popped. The worker may hold up to `size` chains. Every popped chain is pushed or unpopped before the ring is parked. */
 #ifndef RINGWAY_VIRTIO_VIRTQ_H
@@ -57,15 +59,6 @@ static always_inline int virtq_pop(struct virtq *vq, enum virtq_dir dir, struct 
 /* Is there a chain that cannot be popped because part of its memory has still to arrive? Slow. */
 bool virtq_waits_for_memory(struct virtq *vq, enum virtq_dir dir);
 
-/* The usual case by itself, without virtq_available() before: there is a next chain, and it is one plain descriptor of `need` > 0 bytes or
- * more, at *base. Else false, and nothing is popped. */
-static always_inline bool virtq_pop_plain(struct virtq *vq, enum virtq_dir dir, uint32_t need, void **base,
-					  struct virtq_chain *chain)
-{
-	return vq->packed ? virtq_packed_pop_plain(vq, dir, need, base, chain)
-			  : virtq_split_pop_plain(vq, dir, need, base, chain);
-}
-
 /* Take back the last pops (none of them pushed); `n_desc` is the sum of theirs. */
 static always_inline void virtq_unpop(struct virtq *vq, unsigned n_desc)
 {
@@ -75,15 +68,6 @@ static always_inline void virtq_unpop(struct virtq *vq, unsigned n_desc)
 		virtq_split_unpop(vq, n_desc);
 	if (unlikely(vq->error))
 		vq->avail_idx = vq->last_avail;
-}
-
-/* A hint: the buffer that is `ahead` pops away will be written to soon. Looks at the first descriptor of plain chains only. */
-static always_inline void virtq_prefetch(const struct virtq *vq, unsigned ahead)
-{
-	if (vq->packed)
-		virtq_packed_prefetch(vq, ahead);
-	else
-		virtq_split_prefetch(vq, ahead);
 }
 
 /* Hand a chain back with `len` bytes written. Visible to the driver only after virtq_publish(). */

@@ -47,13 +47,17 @@ static always_inline void virtq_journal_order(void)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
+static always_inline uint64_t virtq_journal_word(uint16_t pos, uint16_t id, uint16_t n_desc, uint32_t len)
+{
+	return pos | (uint64_t)id << 16 | (uint64_t)n_desc << 31 | (uint64_t)len << 47;
+}
+
 static always_inline void virtq_journal_push(struct virtq_journal *j, uint16_t pos, uint16_t id, uint16_t n_desc,
 					     uint32_t len)
 {
 	const uint32_t len_max = (1u << 17) - 1; /* more than any frame */
 
-	write_once(&j->push, pos | (uint64_t)id << 16 | (uint64_t)n_desc << 31 |
-				 (uint64_t)(unlikely(len > len_max) ? len_max : len) << 47);
+	write_once(&j->push, virtq_journal_word(pos, id, n_desc, unlikely(len > len_max) ? len_max : len));
 	virtq_journal_order();
 }
 

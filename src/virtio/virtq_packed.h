@@ -7,7 +7,6 @@
 #ifndef RINGWAY_VIRTIO_VIRTQ_PACKED_H
 #define RINGWAY_VIRTIO_VIRTQ_PACKED_H
 
-#include "base/copy.h"
 #include "virtio/virtq_types.h"
 
 enum {
@@ -15,7 +14,6 @@ enum {
 	VIRTQ_POS_WRAP = 1 << VRING_PACKED_EVENT_F_WRAP_CTR,
 	VIRTQ_DESC_F_AVAIL = 1 << VRING_PACKED_DESC_F_AVAIL,
 	VIRTQ_DESC_F_USED = 1 << VRING_PACKED_DESC_F_USED,
-	VIRTQ_PACKED_AHEAD = 16, /* descriptors, to be asked for before they are looked at */
 };
 
 #define VIRTQ_OVERLAP "descriptor chains overlap"
@@ -114,45 +112,6 @@ static always_inline int virtq_packed_pop(struct virtq *vq, enum virtq_dir dir, 
 	return 0;
 not_short:
 	return virtq_packed_pop_chain(vq, dir, iov, max, chain);
-}
-
-/* Looks for itself whether there is one. */
-static always_inline bool virtq_packed_pop_plain(struct virtq *vq, enum virtq_dir dir, uint32_t need, void **base,
-						 struct virtq_chain *chain)
-{
-	unsigned pos = vq->last_avail;
-	const struct vring_packed_desc *d = &vq->packed_desc[pos & VIRTQ_POS_IDX];
-	/* The flags before what they make available. */
-	unsigned flags = le16toh(load_acquire(&d->flags));
-	unsigned wanted = (dir == VIRTQ_WRITABLE ? VRING_DESC_F_WRITE : 0) | virtq_pos_avail_bits(pos);
-	uint64_t off = le64toh(read_once(&d->addr)) - vq->cache.start;
-	uint32_t len = le32toh(read_once(&d->len));
-	uint16_t id = le16toh(read_once(&d->id));
-
-	__builtin_prefetch(d + VIRTQ_PACKED_AHEAD);
-	if (unlikely((flags & (VRING_DESC_F_NEXT | VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT | VIRTQ_DESC_F_AVAIL |
-			       VIRTQ_DESC_F_USED)) != wanted ||
-		     len < need || off >= vq->cache.size || len > vq->cache.size - off || id >= vq->size))
-		return false;
-	*base = vq->cache.host + off;
-	*chain = (struct virtq_chain){ .id = id, .n_desc = 1, .n_iov = 1, .len = len };
-	vq->last_avail = (virtq_pos)virtq_pos_advance(pos, 1, vq->size);
-	vq->n_known -= vq->n_known > 0;
-	return true;
-}
-
-static always_inline void virtq_packed_prefetch(const struct virtq *vq, unsigned ahead)
-{
-	unsigned idx = (vq->last_avail & VIRTQ_POS_IDX) + ahead;
-	uint64_t off;
-
-	if (unlikely(idx >= vq->size))
-		return;
-	off = le64toh(read_once(&vq->packed_desc[idx].addr)) - vq->cache.start;
-	if (off < vq->cache.size) {
-		prefetch_to_write(vq->cache.host + off);
-		prefetch_to_write(vq->cache.host + off + CACHE_LINE);
-	}
 }
 
 static always_inline void virtq_packed_unpop(struct virtq *vq, unsigned n_desc)

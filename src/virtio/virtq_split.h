@@ -7,7 +7,6 @@
 #ifndef RINGWAY_VIRTIO_VIRTQ_SPLIT_H
 #define RINGWAY_VIRTIO_VIRTQ_SPLIT_H
 
-#include "base/copy.h"
 #include "virtio/virtq_types.h"
 
 unsigned virtq_split_refill(struct virtq *vq);
@@ -67,38 +66,6 @@ static always_inline int virtq_split_pop(struct virtq *vq, enum virtq_dir dir, s
 	return 0;
 not_short:
 	return virtq_split_pop_chain(vq, dir, head, iov, max, chain);
-}
-
-static always_inline bool virtq_split_pop_plain(struct virtq *vq, enum virtq_dir dir, uint32_t need, void **base,
-						struct virtq_chain *chain)
-{
-	uint64_t len = 0;
-	struct iovec iov;
-	uint16_t head;
-
-	if (unlikely(virtq_split_available(vq, 1) == 0))
-		return false;
-	head = le16toh(read_once(&vq->avail->ring[vq->last_avail & vq->mask]));
-	if (unlikely(head >= vq->size || virtq_split_piece(vq, dir, head, &iov, &len) != 0 || len < need))
-		return false;
-	*base = iov.iov_base;
-	*chain = (struct virtq_chain){ .id = head, .n_desc = 1, .n_iov = 1, .len = (uint32_t)len };
-	vq->last_avail++;
-	return true;
-}
-
-static always_inline void virtq_split_prefetch(const struct virtq *vq, unsigned ahead)
-{
-	uint16_t head = le16toh(read_once(&vq->avail->ring[(vq->last_avail + ahead) & vq->mask]));
-	uint64_t off;
-
-	if ((uint16_t)(vq->avail_idx - vq->last_avail) <= ahead || head >= vq->size)
-		return;
-	off = le64toh(read_once(&vq->desc[head].addr)) - vq->cache.start;
-	if (off < vq->cache.size) {
-		prefetch_to_write(vq->cache.host + off);
-		prefetch_to_write(vq->cache.host + off + CACHE_LINE);
-	}
 }
 
 static always_inline void virtq_split_unpop(struct virtq *vq, unsigned n)

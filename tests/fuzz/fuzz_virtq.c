@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "virtio/virtq.h"
+#include "../ring/ring_run.h"
 
 enum {
 	PAGE = 4096,
@@ -96,14 +96,12 @@ static void do_pop(struct machine *m, unsigned arg)
 	int err;
 
 	for (unsigned i = 0; i <= arg % 8 && m->n_held < m->config.size; i++) {
-		if (arg & 0x40 && max > 0 && virtq_pop_plain(&m->vq, m->dir, 1 + arg % 8, &iov->iov_base, &chain)) {
-			iov->iov_len = chain.len;
+		if (arg & 0x40 && max > 0 && ring_run_pop(&m->vq, m->dir, 1 + arg % 8, iov, &chain))
 			err = 0;
-		} else if (virtq_available(&m->vq, 1 + arg % 8) > 0) {
+		else if (virtq_available(&m->vq, 1 + arg % 8) > 0)
 			err = virtq_pop(&m->vq, m->dir, iov, max, &chain);
-		} else {
+		else
 			return;
-		}
 		check(err == 0 || err == -ENOBUFS || err == -EPROTO, "pop's result");
 		check((err == -EPROTO) == (virtq_error(&m->vq) != NULL),
 		      "broken without an error, or the other way round");
@@ -119,8 +117,12 @@ static void do_pop(struct machine *m, unsigned arg)
 
 static void do_push(struct machine *m, unsigned arg)
 {
-	for (unsigned i = 0; i <= arg % 8 && m->n_held > 0; i++)
-		virtq_push(&m->vq, &m->held[--m->n_held], arg);
+	for (unsigned i = 0; i <= arg % 8 && m->n_held > 0; i++) {
+		const struct virtq_chain *chain = &m->held[--m->n_held];
+
+		if (!(arg & 0x40 && ring_run_push(&m->vq, m->dir, chain, arg)))
+			virtq_push(&m->vq, chain, arg);
+	}
 }
 
 static void do_unpop(struct machine *m)

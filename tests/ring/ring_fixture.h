@@ -13,6 +13,7 @@
 
 #include "virtio/guest_mem.h"
 #include "virtio/virtq.h"
+#include "ring_run.h"
 #include "virtio/virtq_driver.h"
 
 #define BIT(n)       (UINT64_C(1) << (n))
@@ -52,14 +53,11 @@ uint8_t *ring_at(const struct ring *r, uint64_t gpa);
 /* Does [p, p + len) lie inside one region? */
 bool ring_holds(const struct ring *r, const void *p, size_t len);
 
-/* Pop as ports do: the short way first, for what it takes. As virtq_pop(). */
+/* Pop as ports do: in a run, where that can be. As virtq_pop(). */
 static inline int ring_pop(struct virtq *vq, enum virtq_dir dir, struct iovec *iov, unsigned max,
 			   struct virtq_chain *chain)
 {
-	if (!virtq_pop_plain(vq, dir, 1, &iov->iov_base, chain))
-		return virtq_pop(vq, dir, iov, max, chain);
-	iov->iov_len = chain->len;
-	return 0;
+	return ring_run_pop(vq, dir, 1, iov, chain) ? 0 : virtq_pop(vq, dir, iov, max, chain);
 }
 
 /* "packed event_idx ...", static. */

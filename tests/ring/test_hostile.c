@@ -169,18 +169,16 @@ static void hostile_ring(uint64_t features, enum virtq_dir dir)
 		struct virtq *vq = &h.r.dev;
 		int err = -EAGAIN;
 
-		if (popped % 2 && virtq_pop_plain(vq, dir, 1, &iov->iov_base, &chain)) {
-			iov->iov_len = chain.len;
+		if (popped % 2 && ring_run_pop(vq, dir, 1, iov, &chain))
 			err = 0;
-		} else if (virtq_available(vq, 1) > 0) {
+		else if (virtq_available(vq, 1) > 0)
 			err = virtq_pop(vq, dir, iov, MAX_IOV, &chain);
-		}
 		if (err == 0) {
 			touch(&h, dir, iov, chain.n_iov);
 			popped++;
 			pieces += chain.n_iov;
 		}
-		if (err == 0 || err == -ENOBUFS)
+		if ((err == 0 || err == -ENOBUFS) && !(popped % 4 && ring_run_push(vq, dir, &chain, chain.len)))
 			virtq_push(vq, &chain, chain.len);
 		too_long += err == -ENOBUFS;
 		virtq_publish(vq);
