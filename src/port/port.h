@@ -136,7 +136,7 @@ static inline void port_tally_frame(struct port_tally *t, const struct frame *f)
 	t->frames++;
 	t->bytes += f->len;
 	t->multicast += f->head[0] & 1; /* IEEE 802.3, 3.2.3.1: the I/G bit is sent first */
-	if (f->segs_sent == 0) {
+	if ((f->offload.gso_type | (f->offload.flags & OFFLOAD_NEEDS_CSUM)) && f->segs_sent == 0) {
 		t->gso_frames += f->offload.gso_type != GSO_NONE;
 		t->csum_partial += f->offload.flags & OFFLOAD_NEEDS_CSUM;
 	}

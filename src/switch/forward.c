@@ -25,17 +25,41 @@ enum {
 
 /* First pass */
 
+/* Both addresses of a frame, to be compared with another's. */
+struct addresses {
+	uint64_t first;
+	uint32_t rest;
+};
+
+static always_inline struct addresses addresses_of(const uint8_t *head)
+{
+	struct addresses a;
+
+	memcpy(&a.first, head, sizeof(a.first));
+	memcpy(&a.rest, head + sizeof(a.first), sizeof(a.rest));
+	return a;
+}
+
+static always_inline bool addresses_are_equal(struct addresses a, struct addresses b)
+{
+	return !((a.first ^ b.first) | (a.rest ^ b.rest));
+}
+
 /* What the frames of a batch have in common: mostly one source and one destination. */
 struct lookup {
 	const struct snapshot *s;
 	const struct snapshot_port *from;
-	uint64_t src, dst; /* of the previous frame */
+	struct addresses last; /* of the previous frame, for which the rest was found out */
+	uint64_t src;
+	enum drop_reason verdict;
 	uint16_t dst_port;
 	uint16_t dst_active; /* tx queues among which its flows are steered; 0: none */
 	bool steers_back;    /* the sender has several queues: remember which it chose */
 	bool steers;         /* this, or the receiver has several */
+	bool many;           /* frames of the batch may go to more than one queue */
 	unsigned queue;      /* the sender's */
 	uint32_t now_s;
+	uint32_t max_len; /* bytes of a frame that is not to be cut */
 };
 
 static uint16_t look_up(const struct lookup *l, uint64_t dst)
@@ -70,49 +94,60 @@ static uint16_t steer(const struct lookup *l, const struct frame *f)
 	return (uint16_t)steer_pick(l->s->at[l->dst_port].port->steer, hash, l->dst_active);
 }
 
-static enum drop_reason decide(struct lookup *l, struct frame *f)
+/* A frame with other addresses than the one before: learn the source, find the destination. */
+static enum drop_reason look_up_both(struct lookup *l, const uint8_t *head)
 {
-	uint64_t dst = fdb_key(f->head), src = fdb_key(f->head + ADDR_LEN);
+	uint64_t dst = fdb_key(head), src = fdb_key(head + ADDR_LEN);
 
-	if (unlikely(f->len > l->from->network->max_frame_len + VLAN_TAGS_LEN && f->offload.gso_type == GSO_NONE))
-		return DROP_TOO_LONG;
 	if (src != l->src) {
 		if (unlikely((src & GROUP_BIT) || src == 0))
 			return DROP_BAD_SOURCE;
 		fdb_learn(l->from->network->fdb, src, l->from->port->idx, l->now_s);
 		l->src = src;
-		l->dst = NO_ADDR; /* its own address may be the destination of the next frame */
 	}
-	if (dst != l->dst) {
-		l->dst_port = look_up(l, dst);
-		l->dst_active =
-		    l->dst_port == FRAME_DST_FLOOD ? 0 : (uint16_t)active_queues(l->s->at[l->dst_port].port);
-		l->steers = l->steers_back || l->dst_active > 1;
-		l->dst = dst;
-	}
+	l->dst_port = look_up(l, dst);
 	if (unlikely(l->dst_port == l->from->port->idx))
 		return DROP_HAIRPIN;
+	l->dst_active = l->dst_port == FRAME_DST_FLOOD ? 0 : (uint16_t)active_queues(l->s->at[l->dst_port].port);
+	l->steers = l->steers_back || l->dst_active > 1;
+	return DROP_NONE;
+}
+
+static always_inline enum drop_reason decide(struct lookup *l, struct frame *f)
+{
+	struct addresses here = addresses_of(f->head);
+
+	if (unlikely(f->len > l->max_len && f->offload.gso_type == GSO_NONE))
+		return DROP_TOO_LONG;
+	if (!addresses_are_equal(here, l->last)) {
+		l->many |= l->src != NO_ADDR;
+		l->verdict = look_up_both(l, f->head);
+		l->last = here;
+	}
+	if (unlikely(l->verdict))
+		return l->verdict;
 	f->dst = l->dst_port;
-	if (unlikely(l->steers))
+	if (unlikely(l->steers)) {
 		f->dst_queue = steer(l, f);
+		l->many = true;
+	}
 	return DROP_NONE;
 }
 
 /* Have the table's lines on their way before the first is looked at: with many addresses each is a miss of its own. */
 static void prefetch_table(const struct lookup *l, const struct batch *b)
 {
-	uint64_t last_dst = NO_ADDR, last_src = NO_ADDR;
+	struct addresses last = { 0 };
 
 	for (unsigned i = 0; i < b->n; i++) {
 		const uint8_t *head = b->frames[i].head;
-		uint64_t dst = fdb_key(head), src = fdb_key(head + ADDR_LEN);
+		struct addresses here = addresses_of(head);
 
-		if (dst != last_dst)
-			fdb_prefetch(l->from->network->fdb, dst);
-		if (src != last_src)
-			fdb_prefetch(l->from->network->fdb, src);
-		last_dst = dst;
-		last_src = src;
+		if (likely(addresses_are_equal(here, last)))
+			continue;
+		fdb_prefetch(l->from->network->fdb, fdb_key(head));
+		fdb_prefetch(l->from->network->fdb, fdb_key(head + ADDR_LEN));
+		last = here;
 	}
 }
 
@@ -155,8 +190,13 @@ struct list {
 	unsigned n;
 	uint16_t dst, dst_queue;
 	struct frame *frames[BATCH_FRAMES];
-	uint8_t idx[BATCH_FRAMES]; /* of the frame in the batch */
 };
+
+/* The bit of frame `k` of the list in masks of the batch. */
+static uint64_t list_bit(const struct batch *b, const struct list *list, unsigned k)
+{
+	return 1ull << (list->frames[k] - b->frames);
+}
 
 /* Port and queue in one word. */
 static uint32_t destination(const struct frame *f)
@@ -183,11 +223,24 @@ static uint64_t pick_destination(struct batch *b, uint64_t todo, struct list *li
 
 		if (destination(&b->frames[i]) != where)
 			continue;
-		list->frames[list->n] = &b->frames[i];
-		list->idx[list->n++] = (uint8_t)i;
+		list->frames[list->n++] = &b->frames[i];
 		todo &= ~(1ull << i);
 	}
 	return todo;
+}
+
+/* Move all of `todo`, which go to one place, into a list. */
+static void pick_all(struct batch *b, uint64_t todo, struct list *list)
+{
+	const struct frame *first = &b->frames[__builtin_ctzll(todo)];
+
+	list->dst = first->dst;
+	list->dst_queue = first->dst_queue;
+	list->n = 0;
+	for (unsigned i = 0; i < b->n; i++) {
+		list->frames[list->n] = &b->frames[i];
+		list->n += todo >> i & 1;
+	}
 }
 
 /* The receiver's queue for floods from the sender's queue `queue`. */
@@ -243,27 +296,47 @@ static void spend_patience(struct port *to, unsigned queue, uint64_t ns)
 	write_once(&p->credit_ns, read_once(&p->credit_ns) - (int64_t)ns);
 }
 
-/* Send to each destination of `todo` once; returns the frames whose receiver was full or paused, the latter in b->paused. */
+/* Returns the frames whose receiver was full or paused, the latter in b->paused as well. */
+static uint64_t send_list(const struct snapshot *s, struct batch *b, const struct list *list)
+{
+	struct port *to = s->at[list->dst].port;
+	uint64_t full = 0;
+	int taken;
+
+	if (unlikely(!to))
+		return 0;
+	taken = to->ops->tx(to, list->dst_queue, list->frames, list->n);
+	for (unsigned k = (unsigned)MAX(taken, 0); k < list->n; k++)
+		full |= list_bit(b, list, k);
+	if (unlikely(taken < 0))
+		b->paused |= full;
+	return full;
+}
+
+/* Send to each destination of `todo` once. */
 static uint64_t send_unicast(const struct snapshot *s, struct batch *b, uint64_t todo)
 {
-	uint64_t full = 0, paused = 0;
+	uint64_t full = 0;
 	struct list list;
 
+	b->paused = 0;
 	while (todo) {
-		struct port *to;
-		int taken = 0;
-
 		todo = pick_destination(b, todo, &list);
-		to = s->at[list.dst].port;
-		if (likely(to))
-			taken = to->ops->tx(to, list.dst_queue, list.frames, list.n);
-		for (unsigned k = (unsigned)MAX(taken, 0); k < list.n && to; k++) {
-			full |= 1ull << list.idx[k];
-			paused |= (uint64_t)(taken < 0) << list.idx[k];
-		}
+		full |= send_list(s, b, &list);
 	}
-	b->paused = paused;
 	return full;
+}
+
+/* The same where the destination is one for all. */
+static uint64_t send_to_one(const struct snapshot *s, struct batch *b, uint64_t todo)
+{
+	struct list list;
+
+	b->paused = 0;
+	if (unlikely(!todo))
+		return 0;
+	pick_all(b, todo, &list);
+	return send_list(s, b, &list);
 }
 
 static enum drop_reason why_waiting(const struct batch *b, unsigned i)
@@ -291,7 +364,7 @@ static uint64_t settle_full(const struct snapshot *s, struct batch *b, uint64_t 
 			continue;
 		}
 		for (unsigned k = 0; k < list.n; k++)
-			keep |= 1ull << list.idx[k];
+			keep |= list_bit(b, &list, k);
 	}
 	return keep;
 }
@@ -302,8 +375,8 @@ void forward_batch(const struct snapshot *s, struct port *from, unsigned queue, 
 	struct lookup l = {
 		.s = s,
 		.from = at,
+		.verdict = DROP_BAD_SOURCE, /* of addresses of zeros */
 		.src = NO_ADDR,
-		.dst = NO_ADDR,
 		.queue = queue,
 		.now_s = (uint32_t)(now_ns / NSEC_PER_SEC),
 	};
@@ -312,12 +385,13 @@ void forward_batch(const struct snapshot *s, struct port *from, unsigned queue, 
 	if (unlikely(!at)) /* deleted a moment ago */
 		return;
 	l.steers_back = active_queues(from) > 1;
+	l.max_len = at->network->max_frame_len + VLAN_TAGS_LEN;
 	prefetch_table(&l, b);
 	unicast = decide_batch(&l, &from->queues[queue].rx, b, &group);
 	account_lap(ACCOUNT_LOOKUP, b->n);
 	if (group)
 		flood(s, at, queue, b, group);
-	b->waiting = send_unicast(s, b, unicast);
+	b->waiting = l.many ? send_unicast(s, b, unicast) : send_to_one(s, b, unicast);
 	if (unlikely(b->waiting)) {
 		b->waiting = settle_full(s, b, b->waiting, 0, WAIT_START_NS, now_ns);
 		b->waiting_since_ns = now_ns;
