@@ -31,7 +31,6 @@ enum {
 
 struct fdb {
 	struct fdb_table table;
-	uint32_t (*seen_s)[FDB_WAYS]; /* [buckets] */
 	unsigned n_buckets;
 	bool has_own_buckets;
 	unsigned capacity, port_limit, ageing_s;
@@ -125,9 +124,9 @@ struct fdb *fdb_create_in(void *storage, unsigned capacity, unsigned port_limit,
 	};
 	choose_hash(&fdb->table);
 	pthread_mutex_init(&fdb->lock, NULL);
-	fdb->seen_s = calloc(n_buckets, sizeof(*fdb->seen_s));
+	fdb->table.seen_s = calloc(n_buckets, sizeof(*fdb->table.seen_s));
 	fdb->port_count = calloc(N_PORTS, sizeof(*fdb->port_count));
-	if (!fdb->seen_s || !fdb->port_count) {
+	if (!fdb->table.seen_s || !fdb->port_count) {
 		fdb_destroy(fdb);
 		return NULL;
 	}
@@ -141,7 +140,7 @@ void fdb_destroy(struct fdb *fdb)
 	pthread_mutex_destroy(&fdb->lock);
 	if (fdb->has_own_buckets)
 		free(fdb->table.buckets);
-	free(fdb->seen_s);
+	free(fdb->table.seen_s);
 	free(fdb->port_count);
 	free(fdb);
 }
@@ -155,7 +154,7 @@ static uint64_t place_entry(struct place p)
 
 static uint32_t *place_seen(const struct fdb *fdb, struct place p)
 {
-	return &fdb->seen_s[p.bucket - fdb->table.buckets][p.way];
+	return &fdb->table.seen_s[p.bucket - fdb->table.buckets][p.way];
 }
 
 /* Seconds since the entry was seen; 0 when another worker's clock, a moment ahead, has stamped it. */

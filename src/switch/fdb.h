@@ -22,6 +22,7 @@
 
 #include "base/barrier.h"
 #include "base/compiler.h"
+#include "base/copy.h"
 
 struct fdb;
 
@@ -88,6 +89,7 @@ struct fdb_bucket {
 /* Written by fdb_create() alone, but for the entries. */
 struct fdb_table {
 	struct fdb_bucket *buckets;
+	uint32_t (*seen_s)[FDB_WAYS];   /* when each entry was seen, like the buckets */
 	uint64_t hash_xor, hash_mul[2]; /* secret; the factors are odd */
 	uint64_t mask;                  /* buckets - 1 */
 	uint8_t first_shift, second_shift;
@@ -145,12 +147,16 @@ static inline uint16_t fdb_lookup(const struct fdb *fdb, uint64_t key)
 	return port;
 }
 
-/* The address will be looked up or learned in a moment. */
-static always_inline void fdb_prefetch(const struct fdb *fdb, uint64_t key)
+/* The address will be looked up in a moment, or learned. Of the times, which are half a line for a bucket, those of the first bucket. */
+static always_inline void fdb_prefetch(const struct fdb *fdb, uint64_t key, bool learned)
 {
 	const struct fdb_table *t = (const struct fdb_table *)(const void *)fdb;
+	uint64_t hash = fdb_hash(t, key);
 
-	__builtin_prefetch(fdb_first_bucket(t, fdb_hash(t, key)));
+	prefetch_to_read(fdb_first_bucket(t, hash));
+	prefetch_to_read(fdb_second_bucket(t, hash));
+	if (learned)
+		prefetch_to_read(&t->seen_s[hash >> t->first_shift]);
 }
 
 #endif

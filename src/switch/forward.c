@@ -14,7 +14,8 @@
 
 enum {
 	ADDR_LEN = 6,
-	VLAN_TAGS_LEN = 8, /* two tags do not count against the MTU */
+	VLAN_TAGS_LEN = 8,     /* two tags do not count against the MTU */
+	TABLE_IS_LARGE = 8192, /* addresses, from which a table is no longer in the nearest caches */
 	WAIT_MAX_NS = 5 * 1000 * 1000,
 	WAIT_START_NS = 1000 * 1000, /* the least credit to begin a wait with */
 	WAIT_REFILL_SHIFT = 2,       /* of the time that passes, 1 / 4 becomes credit to keep senders waiting */
@@ -135,7 +136,7 @@ static always_inline enum drop_reason decide(struct lookup *l, struct frame *f)
 }
 
 /* Have the table's lines on their way before the first is looked at: with many addresses each is a miss of its own. */
-static void prefetch_table(const struct lookup *l, const struct batch *b)
+static void prefetch_table(const struct fdb *fdb, const struct batch *b)
 {
 	struct addresses last = { 0 };
 
@@ -145,8 +146,8 @@ static void prefetch_table(const struct lookup *l, const struct batch *b)
 
 		if (likely(addresses_are_equal(here, last)))
 			continue;
-		fdb_prefetch(l->from->network->fdb, fdb_key(head));
-		fdb_prefetch(l->from->network->fdb, fdb_key(head + ADDR_LEN));
+		fdb_prefetch(fdb, fdb_key(head), false);
+		fdb_prefetch(fdb, fdb_key(head + ADDR_LEN), true);
 		last = here;
 	}
 }
@@ -386,7 +387,8 @@ void forward_batch(const struct snapshot *s, struct port *from, unsigned queue, 
 		return;
 	l.steers_back = active_queues(from) > 1;
 	l.max_len = at->network->max_frame_len + VLAN_TAGS_LEN;
-	prefetch_table(&l, b);
+	if (fdb_count(at->network->fdb) > TABLE_IS_LARGE)
+		prefetch_table(at->network->fdb, b);
 	unicast = decide_batch(&l, &from->queues[queue].rx, b, &group);
 	account_lap(ACCOUNT_LOOKUP, b->n);
 	if (group)
