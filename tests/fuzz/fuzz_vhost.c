@@ -150,6 +150,13 @@ static void run(void)
 		;
 }
 
+/* The back-end takes no connection as long as much is still to be closed (closer.h). */
+static void wait_until_taken(void)
+{
+	while (!vhost_backend_is_connected(backend))
+		event_loop_turn(loop, 1);
+}
+
 /* Low nibble: how many, then: bit 4 the first, bit 5 the others are eventfds, else memory; bit 6: something else instead; both bit 4
  * and bit 6: the first is one of a pair of sockets, the channel for requests of the back-end's. */
 static unsigned choose_fds(uint8_t choice, int *fds)
@@ -270,6 +277,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair_fds) == 0, "pair");
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	check(connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0, "connect");
+	wait_until_taken();
 	run();
 	while (size > 2) {
 		size_t len = data[1] < size - 2 ? data[1] : size - 2;
