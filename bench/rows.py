@@ -159,6 +159,17 @@ class Udp(HostRow):
 
 
 @dataclasses.dataclass
+class UdpLoop(HostRow):
+    """The same frames from a sender that waits for what is on its way, so that nothing but the switch is measured."""
+
+    def measure(self, peer, seconds):
+        result = json.loads(run(on_core(LOAD_CORE, BUILD / "host-loop", "-t", seconds, "-k", 1, "-w", min(0.3, seconds),
+                                        peer.client.name, peer.server.name, peer.address), timeout=60))
+        note = f"lost {result['lost']}" if result["lost"] else ""
+        return Sample(result["frames_per_s"][0] / 1e6, note)
+
+
+@dataclasses.dataclass
 class Ping(HostRow):
     options: tuple = ()
     count: int = 500
@@ -206,7 +217,8 @@ LOOP_ROWS = list(loop_rows())
 HOST_ROWS = [
     Tcp("tcp-1", "TCP, 1 stream", "Gbit/s", quick=True, streams=1),
     Tcp("tcp-4", "TCP, 4 streams", "Gbit/s", streams=4),
-    Udp("udp-60", "UDP, 60 B", "Mframe/s", quick=True),
+    Udp("udp-60", "UDP, 60 B, iperf3", "Mframe/s"),
+    UdpLoop("udp-60-loop", "UDP, 60 B, one thread at both ends", "Mframe/s", quick=True),
     Ping("ping", "ping, 1 ms apart", "us", False, True, options=("-i", "0.001")),
     Ping("ping-flood", "ping, flood", "us", False, options=("-f", "-q"), count=5000),
 ]
