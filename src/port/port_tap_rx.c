@@ -1,78 +1,76 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* port_tap_rx.c - From the host into the switch.
  *
- * One readv(2) per frame: the virtio_net_hdr to a local, the first bytes straight to the batch's private head, the rest to
- * the queue's arena. So a small frame is copied once, by the kernel, and touches nothing of the arena; large ones lie there
- * one after the other until rx_done. */
+ * One read(2) per frame, into one piece of the queue's arena: the virtio_net_hdr and the frame behind it, whose first bytes are
+ * its head where they lie. The frames of a batch lie there one after the other until rx_done. A single buffer costs the kernel
+ * less than a list of them does, for a small frame a seventh of the call. */
 #include <errno.h>
 #include <poll.h>
-#include <sys/uio.h>
+#include <unistd.h>
 
 #include "port/port_tap_priv.h"
 
-/* syscalls worker: readv poll ppoll */
+/* syscalls worker: read poll ppoll */
 
-enum { PAYLOAD_MAX = FRAME_LEN_MAX - FRAME_HEAD_FIRST };
+enum {
+	/* The frame begins two bytes before a cache line, which aligns its IP header, and what is behind the headers of TCP over IPv4
+	 * with timestamps begins one. So it does in the kernel's pages, and copies between the two go faster. */
+	FRAME_AT = CACHE_LINE - 2,
+	HDR_AT = FRAME_AT - VNET_HDR_LEN,
+	PLACE_MAX = FRAME_AT + FRAME_LEN_MAX, /* bytes of the arena for a frame */
+};
 
-/* Fill in frames[i] of `len` bytes; what is behind its head lies at `payload`. */
-static void add_frame(struct batch *b, const struct vnet_hdr *hdr, uint32_t len, void *payload)
+/* Bytes of the arena for a frame of `len` bytes, with room for its head to grow. */
+static size_t place_len(size_t len)
 {
-	struct frame *f = &b->frames[b->n];
+	return (FRAME_AT + MAX(len, (size_t)FRAME_HEAD_MAX) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
+}
+
+/* Fill in the next frame of the batch, which `place` has `len` bytes of. */
+static void add_frame(struct batch *b, uint8_t *place, uint32_t len)
+{
+	struct frame *f = &b->frames[b->n++];
 	struct iovec *iov = &b->iov[b->n_iov];
+	struct vnet_hdr hdr;
 
 	*f = (struct frame){
-		.head = b->heads[b->n],
-		.head_len = (uint16_t)MIN(len, (uint32_t)FRAME_HEAD_FIRST),
+		.head = place + FRAME_AT,
+		.head_len = (uint16_t)MIN(len, (uint32_t)FRAME_HEAD_MAX),
 		.len = len,
 		.iov = iov,
 		.dst = FRAME_DST_NONE,
 	};
 	if (len > f->head_len) {
-		*iov = (struct iovec){ payload, len - f->head_len };
+		*iov = (struct iovec){ f->head + f->head_len, len - f->head_len };
 		f->n_iov = 1;
 		b->n_iov++;
 	}
-	b->n++;
 	if (unlikely(len < FRAME_LEN_MIN)) {
 		f->drop = DROP_TOO_SHORT;
 		return;
 	}
-	vnet_hdr_to_offload(hdr, &f->offload);
+	memcpy(&hdr, place + HDR_AT, sizeof(hdr));
+	vnet_hdr_to_offload(&hdr, &f->offload);
 	if (!offload_is_trivial(&f->offload))
 		f->drop = (uint8_t)offload_check(f);
-}
-
-/* The next frame, its payload to be put at `payload`. Its length, or negative errno. */
-static ssize_t read_frame(int fd, struct batch *b, struct vnet_hdr *hdr, uint8_t *payload)
-{
-	struct iovec iov[] = {
-		{ hdr, sizeof(*hdr) },
-		{ b->heads[b->n], FRAME_HEAD_FIRST },
-		{ payload, PAYLOAD_MAX },
-	};
-	ssize_t n = readv(fd, iov, ARRAY_SIZE(iov));
-
-	if (n < 0)
-		return -errno;
-	return MAX(n - (ssize_t)sizeof(*hdr), 0);
 }
 
 static void fill_batch(struct port_tap *p, struct tap_queue *q, struct batch *b)
 {
 	size_t used = 0;
 
-	while (b->n < BATCH_FRAMES && TAP_ARENA_SIZE - used >= PAYLOAD_MAX) {
-		struct vnet_hdr hdr = { 0 };
-		ssize_t len = read_frame(q->fd, b, &hdr, q->arena + used);
+	while (b->n < BATCH_FRAMES && TAP_ARENA_SIZE - used >= PLACE_MAX) {
+		uint8_t *place = q->arena + used;
+		ssize_t n = read(q->fd, place + HDR_AT, VNET_HDR_LEN + FRAME_LEN_MAX);
+		size_t len = n > VNET_HDR_LEN ? (size_t)n - VNET_HDR_LEN : 0;
 
-		if (len < 0) {
-			if (len == -EBADFD)
+		if (n < 0) {
+			if (errno == EBADFD)
 				port_tap_gone(p);
 			return;
 		}
-		add_frame(b, &hdr, (uint32_t)len, q->arena + used);
-		if (len > FRAME_HEAD_FIRST)
-			used += ((size_t)len - FRAME_HEAD_FIRST + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
+		add_frame(b, place, (uint32_t)len);
+		used += place_len(len);
 	}
 }
 

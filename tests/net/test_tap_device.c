@@ -281,13 +281,13 @@ static void test_refused_devices(void **state)
 
 struct sample {
 	uint8_t head[FRAME_HEAD_MAX];
-	uint8_t payload[2000];
+	uint8_t payload[4000];
 	struct iovec iov[2000];
 	struct frame frame;
 };
 
-/* A frame with `n_pieces` pieces of one byte behind a head of 64. */
-static struct frame *make_frame(struct sample *s, unsigned n_pieces)
+/* A frame with `n_pieces` pieces of `piece` bytes behind a head of 64. */
+static struct frame *make_frame_of(struct sample *s, unsigned n_pieces, unsigned piece)
 {
 	memset(s, 0, sizeof(*s));
 	memset(s->head, 0xff, 6);
@@ -295,17 +295,23 @@ static struct frame *make_frame(struct sample *s, unsigned n_pieces)
 	s->head[12] = ETHERTYPE_TEST >> 8;
 	s->head[13] = ETHERTYPE_TEST & 0xff;
 	for (unsigned i = 0; i < n_pieces; i++) {
-		s->payload[i] = (uint8_t)(i * 7);
-		s->iov[i] = (struct iovec){ &s->payload[i], 1 };
+		for (unsigned k = 0; k < piece; k++)
+			s->payload[i * piece + k] = (uint8_t)(i * 7 + k);
+		s->iov[i] = (struct iovec){ &s->payload[i * piece], piece };
 	}
 	s->frame = (struct frame){
 		.head = s->head,
 		.head_len = FRAME_HEAD_MIN,
 		.iov = s->iov,
 		.n_iov = (uint16_t)n_pieces,
-		.len = FRAME_HEAD_MIN + n_pieces,
+		.len = FRAME_HEAD_MIN + n_pieces * piece,
 	};
 	return &s->frame;
+}
+
+static struct frame *make_frame(struct sample *s, unsigned n_pieces)
+{
+	return make_frame_of(s, n_pieces, 1);
 }
 
 static int send_one(struct port *port, struct frame *f)
@@ -313,10 +319,13 @@ static int send_one(struct port *port, struct frame *f)
 	return port->ops->tx(port, 0, &f, 1);
 }
 
-/* writev(2) takes 1024 pieces, header included. */
+/* writev(2) takes 1024 pieces, header included. Up to 1536 bytes are written in one piece. */
 static void test_frame_in_many_pieces(void **state)
 {
-	static const unsigned rows[] = { 0, 1, 1022, 1023, 1400 };
+	static const struct {
+		unsigned n_pieces, piece;
+	} rows[] = { { 0, 0 },    { 1, 1 },    { 1022, 1 }, { 1023, 1 }, { 1400, 1 }, { 1471, 1 }, { 1472, 1 },
+		     { 1473, 1 }, { 1, 1472 }, { 1, 1473 }, { 1022, 2 }, { 1023, 2 }, { 1400, 2 } };
 	static uint8_t got[4096];
 	static struct sample s;
 	struct port *port = NULL;
@@ -326,14 +335,14 @@ static void test_frame_in_many_pieces(void **state)
 	assert_int_equal(try_create("t0", 1, &port), 0);
 	fd = packet_socket("t0", ETHERTYPE_TEST);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct frame *f = make_frame(&s, rows[i]);
+		struct frame *f = make_frame_of(&s, rows[i].n_pieces, rows[i].piece);
 		struct pollfd pfd = { .fd = fd, .events = POLLIN };
 
 		assert_int_equal(send_one(port, f), 1);
 		assert_int_equal(poll(&pfd, 1, 5000), 1);
 		assert_int_equal(recv(fd, got, sizeof(got), 0), VNET_HDR_LEN_LEGACY + f->len);
 		assert_memory_equal(got + VNET_HDR_LEN_LEGACY, s.head, FRAME_HEAD_MIN);
-		assert_memory_equal(got + VNET_HDR_LEN_LEGACY + FRAME_HEAD_MIN, s.payload, rows[i]);
+		assert_memory_equal(got + VNET_HDR_LEN_LEGACY + FRAME_HEAD_MIN, s.payload, f->len - FRAME_HEAD_MIN);
 	}
 	assert_int_equal(port->queues[0].tx.frames, ARRAY_SIZE(rows));
 	assert_int_equal(port->queues[0].tx.multicast, ARRAY_SIZE(rows));
@@ -345,6 +354,7 @@ static void test_frame_in_many_pieces(void **state)
 static void test_checksum_field_beyond_the_head(void **state)
 {
 	static const unsigned field_at[] = { 40, 62, 64, FRAME_HEAD_MAX - 2, FRAME_HEAD_MAX, 900 };
+	enum { FIELDS = ARRAY_SIZE(field_at) };
 	static uint8_t got[4096];
 	static struct sample s;
 	struct port *port = NULL;
@@ -354,8 +364,9 @@ static void test_checksum_field_beyond_the_head(void **state)
 	assert_int_equal(try_create("t0", 1, &port), 0);
 	port_tap_of(port)->caps = 0;
 	fd = packet_socket("t0", ETHERTYPE_TEST);
-	for (size_t i = 0; i < ARRAY_SIZE(field_at); i++) {
-		struct frame *f = make_frame(&s, 1001);
+	for (size_t n = 0; n < 2 * FIELDS; n++) {
+		struct frame *f = make_frame_of(&s, n < FIELDS ? 1001 : 33, n < FIELDS ? 1 : 101);
+		size_t i = n % FIELDS;
 		struct pollfd pfd = { .fd = fd, .events = POLLIN };
 		uint32_t sum = 0;
 
@@ -367,6 +378,7 @@ static void test_checksum_field_beyond_the_head(void **state)
 		assert_int_equal(send_one(port, f), 1);
 		assert_int_equal(poll(&pfd, 1, 5000), 1);
 		assert_int_equal(recv(fd, got, sizeof(got), 0), VNET_HDR_LEN_LEGACY + f->len);
+		assert_int_equal(got[0] & OFFLOAD_NEEDS_CSUM, 0);
 		/* RFC 1071: with the checksum in place, 16-bit words add up to all ones. What was there before the checksum
 		 * is part of the sum, so add what the field held once more (that is how pseudo headers come in). */
 		got[VNET_HDR_LEN_LEGACY + f->len] = 0; /* the second half of the last word */
@@ -381,7 +393,7 @@ static void test_checksum_field_beyond_the_head(void **state)
 		sum = (sum & 0xffff) + (sum >> 16);
 		assert_int_equal((sum & 0xffff) + (sum >> 16), 0xffff);
 	}
-	assert_int_equal(port->queues[0].tx.sw_csum, ARRAY_SIZE(field_at));
+	assert_int_equal(port->queues[0].tx.sw_csum, 2 * FIELDS);
 	close(fd);
 	tap_destroy(port);
 }
@@ -398,6 +410,56 @@ static void test_frame_that_the_kernel_refuses(void **state)
 	assert_int_equal(send_one(port, f), 1);
 	assert_int_equal(port->queues[0].tx.drops[DROP_REFUSED], 1);
 	assert_int_equal(port->queues[0].tx.frames, 0);
+	tap_destroy(port);
+}
+
+/* Frames from the host */
+
+static bool is_test_frame(const struct frame *f)
+{
+	return f->head[12] == ETHERTYPE_TEST >> 8 && f->head[13] == (ETHERTYPE_TEST & 0xff);
+}
+
+/* Each frame of a batch has its bytes, and room for a head of its own, whatever lies next to it. */
+static void test_frames_from_the_host(void **state)
+{
+	static const uint32_t lens[] = { 14, 60, 255, 256, 257, 1514, 61, 60, 1000, 320, 1513, 14 };
+	static uint8_t sent[VNET_HDR_LEN_LEGACY + 1514], got[1514];
+	struct port *port = tap_create("t0", 1, NULL);
+	struct batch *b = batch_create();
+	int fd = packet_socket("t0", ETHERTYPE_TEST);
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+		memset(sent, 0, VNET_HDR_LEN_LEGACY);
+		memset(sent + VNET_HDR_LEN_LEGACY, (int)i + 1, sizeof(sent) - VNET_HDR_LEN_LEGACY);
+		sent[VNET_HDR_LEN_LEGACY + 12] = ETHERTYPE_TEST >> 8;
+		sent[VNET_HDR_LEN_LEGACY + 13] = ETHERTYPE_TEST & 0xff;
+		assert_int_equal(send(fd, sent, VNET_HDR_LEN_LEGACY + lens[i], 0), VNET_HDR_LEN_LEGACY + lens[i]);
+	}
+	while (n < ARRAY_SIZE(lens)) {
+		assert_true(port->ops->rx(port, 0, b) > 0);
+		for (unsigned i = 0; i < b->n; i++)
+			memset(b->frames[i].head + b->frames[i].head_len, 0xee, FRAME_HEAD_MAX - b->frames[i].head_len);
+		for (unsigned i = 0; i < b->n; i++) {
+			struct frame *f = &b->frames[i];
+
+			if (!is_test_frame(f)) /* what the host has to say itself */
+				continue;
+			assert_int_equal(f->drop, DROP_NONE);
+			assert_int_equal(f->len, lens[n]);
+			assert_true(frame_pull(f, FRAME_HEAD_MAX));
+			frame_copy_out(f, 0, got, f->len);
+			got[12] = got[13] = (uint8_t)(n + 1);
+			for (uint32_t at = 0; at < f->len; at++)
+				assert_int_equal(got[at], n + 1);
+			n++;
+		}
+		port->ops->rx_done(port, 0, b);
+	}
+	close(fd);
+	batch_destroy(b);
 	tap_destroy(port);
 }
 
@@ -495,6 +557,7 @@ int main(void)
 		cmocka_unit_test(test_frame_in_many_pieces),
 		cmocka_unit_test(test_checksum_field_beyond_the_head),
 		cmocka_unit_test(test_frame_that_the_kernel_refuses),
+		cmocka_unit_test(test_frames_from_the_host),
 		cmocka_unit_test(test_interface_down),
 		cmocka_unit_test(test_device_is_deleted),
 		cmocka_unit_test(test_rx_gate),
