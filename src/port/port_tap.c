@@ -146,7 +146,7 @@ static struct port_tap *allocate(const struct port_tap_config *config, unsigned 
 		gate_init(&q->tx_gate);
 		q->arena = aligned_alloc(CACHE_LINE, TAP_ARENA_SIZE);
 		q->iov = calloc(IOV_MAX, sizeof(*q->iov));
-		q->scratch = malloc(FRAME_LEN_MAX);
+		q->scratch = malloc(TAP_SCRATCH_SIZE);
 		complete = complete && q->arena && q->iov && q->scratch;
 	}
 	if (complete)

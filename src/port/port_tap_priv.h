@@ -12,8 +12,9 @@
 #include "virtio/vnet_hdr.h"
 
 enum {
-	/* Room behind the heads of one batch. Several frames of 64 KiB fit; small ones need none of it. */
+	/* Room for the frames of one batch. Several of 64 KiB fit; of small ones, a whole batch takes 20 KiB. */
 	TAP_ARENA_SIZE = 512 * 1024,
+	TAP_SCRATCH_SIZE = VNET_HDR_LEN + FRAME_LEN_MAX,
 };
 
 struct tap_queue {
@@ -22,7 +23,7 @@ struct tap_queue {
 	uint8_t *arena; /* [TAP_ARENA_SIZE]; whoever is inside rx_gate */
 	struct gate tx_gate cache_aligned;
 	struct iovec *iov; /* [IOV_MAX]; tx_gate */
-	uint8_t *scratch;  /* [FRAME_LEN_MAX], for frames that are made whole before they are written; tx_gate */
+	uint8_t *scratch;  /* [TAP_SCRATCH_SIZE], for frames that are made whole before they are written; tx_gate */
 };
 
 struct port_tap {

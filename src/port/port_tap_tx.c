@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* port_tap_tx.c - From the switch to the host: one writev(2) per frame, straight from the sender's memory.
+/* port_tap_tx.c - From the switch to the host: one call per frame, writev(2) straight from the sender's memory, or write(2) of a copy.
  *
- * The kernel copies once. It refuses a virtio_net_hdr that does not fit its frame (tun_get_user(), virtio_net_hdr_to_skb()): with
+ * The kernel copies once, too. It refuses a virtio_net_hdr that does not fit its frame (tun_get_user(), virtio_net_hdr_to_skb()): with
  * NEEDS_CSUM, csum_start + csum_offset + 2 must lie within hdr_len; hdr_len must not be 1..13 nor more than the frame. It also
  * makes the first hdr_len bytes of a large frame contiguous, so hdr_len ends with the L4 header. */
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <linux/tcp.h>
 #include <linux/udp.h>
@@ -16,7 +18,10 @@
 #include "packet/offload_fit.h"
 #include "port/port_tap_priv.h"
 
-/* syscalls worker: writev */
+/* syscalls worker: write writev */
+
+/* Up to here a copy of ours costs less than what the kernel does more for a list of pieces than for one. */
+enum { COPY_MAX = 1536 };
 
 /* Bytes from csum_start to the end of the L4 header, as the place of the checksum tells it. */
 static uint32_t l4_len(const struct frame *f)
@@ -67,31 +72,41 @@ static enum drop_reason reason_of(struct port_tap *p, int error)
 	}
 }
 
-/* The pieces of `f`, behind q->iov[0]. Returns how many; `f` is copied to scratch memory when it has too many for one call, or
- * `whole` says so. */
-static unsigned frame_pieces(struct tap_queue *q, const struct frame *f, bool whole)
+/* As one piece, its checksum completed on the way if f->finish_csum says so. */
+static ssize_t write_copy(struct tap_queue *q, const struct frame *f)
 {
-	unsigned n = whole ? 0 : frame_to_iov(f, q->iov + 1, IOV_MAX - 1);
+	const struct iovec frame = { q->scratch + VNET_HDR_LEN, f->len };
+	struct vnet_hdr hdr;
 
-	if (likely(n > 0))
-		return n;
-	q->iov[1] = (struct iovec){ q->scratch, f->len };
-	frame_copy(f, q->iov + 1, 1);
-	return 1;
+	make_hdr(&hdr, f);
+	memcpy(q->scratch, &hdr, sizeof(hdr));
+	frame_copy(f, &frame, 1);
+	return write(q->fd, q->scratch, sizeof(hdr) + f->len);
+}
+
+/* From where its pieces lie. */
+static ssize_t write_pieces(struct tap_queue *q, const struct frame *f)
+{
+	struct frame finished = *f;
+	struct vnet_hdr hdr;
+	unsigned n;
+
+	if (f->finish_csum && !frame_finish_csum(&finished))
+		return write_copy(q, f);
+	n = frame_to_iov(&finished, q->iov + 1, IOV_MAX - 1);
+	if (unlikely(n == 0)) /* too many */
+		return write_copy(q, &finished);
+	make_hdr(&hdr, &finished);
+	q->iov[0] = (struct iovec){ &hdr, sizeof(hdr) };
+	return writev(q->fd, q->iov, (int)n + 1);
 }
 
 /* One frame that the kernel takes as it is (but for finish_csum). DROP_NONE: sent. DROP_RING_FULL: not now. */
 static enum drop_reason write_frame(struct port_tap *p, struct tap_queue *q, const struct frame *f)
 {
-	struct frame finished = *f;
-	struct vnet_hdr hdr;
-	bool whole = f->finish_csum && !frame_finish_csum(&finished);
-	unsigned n;
+	ssize_t n = f->len <= COPY_MAX ? write_copy(q, f) : write_pieces(q, f);
 
-	make_hdr(&hdr, &finished);
-	q->iov[0] = (struct iovec){ &hdr, sizeof(hdr) };
-	n = frame_pieces(q, &finished, whole);
-	return writev(q->fd, q->iov, (int)n + 1) < 0 ? reason_of(p, errno) : DROP_NONE;
+	return n < 0 ? reason_of(p, errno) : DROP_NONE;
 }
 
 /* A frame that the kernel does not take as it is. f->segs_sent says where to go on. */
