@@ -41,6 +41,22 @@ void config_deinit(struct config *c)
 	c->n_networks = 0;
 }
 
+struct network_config *config_find_network(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_networks; i++)
+		if (strcmp(c->networks[i].name, name) == 0)
+			return &c->networks[i];
+	return NULL;
+}
+
+struct port_config *network_config_find_port(const struct network_config *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_ports; i++)
+		if (strcmp(c->ports[i].name, name) == 0)
+			return &c->ports[i];
+	return NULL;
+}
+
 void config_error_format(const struct config_error *e, char *buf, size_t size)
 {
 	char line[16] = "";

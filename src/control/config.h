@@ -83,6 +83,10 @@ void config_init_default(struct config *c);
 void config_deinit(struct config *c);
 void network_config_deinit(struct network_config *c);
 
+/* By name; NULL: there is none. */
+struct network_config *config_find_network(const struct config *c, const char *name);
+struct port_config *network_config_find_port(const struct network_config *c, const char *name);
+
 /* The tree that would give this configuration; defaults written out when `with_defaults`. New reference. */
 json_t *config_to_json(const struct config *c, bool with_defaults);
 json_t *network_config_to_json(const struct network_config *c, bool with_defaults);

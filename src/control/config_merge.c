@@ -34,25 +34,9 @@ bool network_config_same(const struct network_config *a, const struct network_co
 
 /* Lists */
 
-static struct network_config *find_network(const struct config *c, const char *name)
-{
-	for (size_t i = 0; i < c->n_networks; i++)
-		if (strcmp(c->networks[i].name, name) == 0)
-			return &c->networks[i];
-	return NULL;
-}
-
-static struct port_config *find_port(const struct network_config *n, const char *name)
-{
-	for (size_t i = 0; i < n->n_ports; i++)
-		if (strcmp(n->ports[i].name, name) == 0)
-			return &n->ports[i];
-	return NULL;
-}
-
 static void remove_port(struct network_config *n, const char *name)
 {
-	struct port_config *p = find_port(n, name);
+	struct port_config *p = network_config_find_port(n, name);
 
 	if (!p)
 		return;
@@ -62,7 +46,7 @@ static void remove_port(struct network_config *n, const char *name)
 
 static void remove_network(struct config *c, const char *name)
 {
-	struct network_config *n = find_network(c, name);
+	struct network_config *n = config_find_network(c, name);
 
 	if (!n)
 		return;
@@ -73,7 +57,7 @@ static void remove_network(struct config *c, const char *name)
 
 static int set_port(struct network_config *n, const struct port_config *to)
 {
-	struct port_config *p = find_port(n, to->name);
+	struct port_config *p = network_config_find_port(n, to->name);
 	struct port_config *ports;
 
 	if (p) {
@@ -120,10 +104,10 @@ static int merge_ports(struct network_config *running, const struct network_conf
 	int err = 0;
 
 	for (size_t i = 0; i < before->n_ports; i++)
-		if (!find_port(after, before->ports[i].name))
+		if (!network_config_find_port(after, before->ports[i].name))
 			remove_port(running, before->ports[i].name);
 	for (size_t i = 0; i < after->n_ports && !err; i++) {
-		const struct port_config *old = find_port(before, after->ports[i].name);
+		const struct port_config *old = network_config_find_port(before, after->ports[i].name);
 
 		if (!old || !port_config_same(old, &after->ports[i]))
 			err = set_port(running, &after->ports[i]);
@@ -139,15 +123,15 @@ static int merge_network(struct config *running, const struct network_config *be
 	bool changed = !before || !network_config_same(before, after);
 	int err = 0;
 
-	if (!find_network(running, after->name)) {
+	if (!config_find_network(running, after->name)) {
 		if (!changed)
 			return 0;
 		err = add_network(running, after);
 		before = NULL; /* it comes with all of its ports */
 	} else if (changed) {
-		set_network(find_network(running, after->name), after);
+		set_network(config_find_network(running, after->name), after);
 	}
-	return err ? err : merge_ports(find_network(running, after->name), before ? before : &empty, after);
+	return err ? err : merge_ports(config_find_network(running, after->name), before ? before : &empty, after);
 }
 
 int config_merge(struct config *running, const struct config *before, const struct config *after)
@@ -155,9 +139,9 @@ int config_merge(struct config *running, const struct config *before, const stru
 	int err = 0;
 
 	for (size_t i = 0; i < before->n_networks; i++)
-		if (!find_network(after, before->networks[i].name))
+		if (!config_find_network(after, before->networks[i].name))
 			remove_network(running, before->networks[i].name);
 	for (size_t i = 0; i < after->n_networks && !err; i++)
-		err = merge_network(running, find_network(before, after->networks[i].name), &after->networks[i]);
+		err = merge_network(running, config_find_network(before, after->networks[i].name), &after->networks[i]);
 	return err;
 }

@@ -11,27 +11,11 @@
 #include "control/config_merge.h"
 #include "control/runtime_priv.h"
 
-static const struct network_config *find_network(const struct config *c, const char *name)
-{
-	for (size_t i = 0; i < c->n_networks; i++)
-		if (strcmp(c->networks[i].name, name) == 0)
-			return &c->networks[i];
-	return NULL;
-}
-
-static const struct port_config *find_port(const struct network_config *n, const char *name)
-{
-	for (size_t i = 0; i < n->n_ports; i++)
-		if (strcmp(n->ports[i].name, name) == 0)
-			return &n->ports[i];
-	return NULL;
-}
-
 /* Deleting first makes names and sockets free for what comes. */
 static int delete_ports(struct runtime *rt, struct runtime_network *n, const struct network_config *want)
 {
 	for (size_t i = n->n_ports; i-- > 0;) {
-		const struct port_config *p = find_port(want, n->ports[i]->config.name);
+		const struct port_config *p = network_config_find_port(want, n->ports[i]->config.name);
 		int err;
 
 		if (p && port_config_same(p, &n->ports[i]->config))
@@ -47,7 +31,7 @@ static int delete_old(struct runtime *rt, const struct config *c)
 {
 	for (size_t i = rt->n_networks; i-- > 0;) {
 		struct runtime_network *n = rt->networks[i];
-		const struct network_config *want = find_network(c, n->name);
+		const struct network_config *want = config_find_network(c, n->name);
 		int err;
 
 		if (want && network_config_same(want, &n->config))
