@@ -246,18 +246,6 @@ static int watch_daemon(struct api *api)
 	return api->watch ? 0 : -errno;
 }
 
-static int open_listener(struct api *api, const struct vhost_listener_state *resume, char *err, size_t err_size)
-{
-	int error;
-
-	if (!resume)
-		return vhost_listener_open(&api->listener, api->socket_path, 0600, (uid_t)-1, (gid_t)-1, err, err_size);
-	error = vhost_listener_resume(&api->listener, resume, api->socket_path);
-	if (error)
-		snprintf(err, err_size, "%s: %s", api->socket_path, strerrordesc_np(-error));
-	return error;
-}
-
 struct api *api_create(struct event_loop *loop, struct runtime *rt, const struct api_options *options, char *err,
 		       size_t err_size)
 {
@@ -272,7 +260,8 @@ struct api *api_create(struct event_loop *loop, struct runtime *rt, const struct
 	api->ctx = (struct api_context){
 		.rt = rt, .socket_path = api->socket_path, .started_ns = clock_ns(), .process = options->process
 	};
-	if (open_listener(api, options->resume, err, err_size) < 0) {
+	if (vhost_listener_resume_or_open(&api->listener, options->resume, api->socket_path, 0600, (uid_t)-1, (gid_t)-1,
+					  err, err_size) < 0) {
 		free(api);
 		return NULL;
 	}

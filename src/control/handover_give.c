@@ -261,19 +261,6 @@ static void listener_readable(void *arg, int fd, uint32_t events)
 		drop_peer(s);
 }
 
-static int open_listener(struct handover_server *s, const char *path, const struct vhost_listener_state *resume,
-			 char *err, size_t err_size)
-{
-	int error;
-
-	if (!resume || resume->fd < 0)
-		return vhost_listener_open(&s->listener, path, 0600, (uid_t)-1, (gid_t)-1, err, err_size);
-	error = vhost_listener_resume(&s->listener, resume, path);
-	if (error)
-		snprintf(err, err_size, "%s: %s", path, strerrordesc_np(-error));
-	return error;
-}
-
 struct handover_server *handover_server_create(struct event_loop *loop, const struct handover_source *source,
 					       const char *path, const struct vhost_listener_state *resume,
 					       void (*given)(void *arg, int pid), void *arg, char *err, size_t err_size)
@@ -285,7 +272,7 @@ struct handover_server *handover_server_create(struct event_loop *loop, const st
 		return NULL;
 	}
 	*s = (struct handover_server){ .loop = loop, .source = *source, .peer = -1, .given = given, .arg = arg };
-	if (open_listener(s, path, resume, err, err_size) < 0) {
+	if (vhost_listener_resume_or_open(&s->listener, resume, path, 0600, (uid_t)-1, (gid_t)-1, err, err_size) < 0) {
 		free(s);
 		return NULL;
 	}

@@ -305,24 +305,11 @@ static void listener_readable(void *arg, int fd, uint32_t events)
 	pause_listener(b, ACCEPT_PAUSE_MS);
 }
 
-static int open_listener(struct vhost_backend *b, char *err, size_t err_size)
-{
-	const struct vhost_backend_config *c = &b->config;
-	int error;
-
-	if (!c->resume)
-		return vhost_listener_open(&b->listener, c->socket, c->socket_mode, c->socket_uid, c->socket_gid, err,
-					   err_size);
-	error = vhost_listener_resume(&b->listener, &c->resume->listener, c->socket);
-	if (error < 0)
-		snprintf(err, err_size, "%s: %s", c->socket, strerrordesc_np(-error));
-	return error;
-}
-
 static int start_server(struct vhost_backend *b, char *err, size_t err_size)
 {
 	const struct vhost_backend_config *c = &b->config;
-	int error = open_listener(b, err, err_size);
+	int error = vhost_listener_resume_or_open(&b->listener, c->resume ? &c->resume->listener : NULL, c->socket,
+						  c->socket_mode, c->socket_uid, c->socket_gid, err, err_size);
 
 	if (error < 0)
 		return error;

@@ -147,7 +147,7 @@ struct vhost_listener_state vhost_listener_save(const struct vhost_listener *l)
 	return (struct vhost_listener_state){ .fd = l->fd, .dev = l->dev, .ino = l->ino };
 }
 
-int vhost_listener_resume(struct vhost_listener *l, const struct vhost_listener_state *s, const char *path)
+static int resume(struct vhost_listener *l, const struct vhost_listener_state *s, const char *path)
 {
 	size_t len = strlen(path);
 
@@ -159,6 +159,19 @@ int vhost_listener_resume(struct vhost_listener *l, const struct vhost_listener_
 	memcpy(l->addr.sun_path, path, len);
 	l->fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
 	return l->fd < 0 ? -errno : 0;
+}
+
+int vhost_listener_resume_or_open(struct vhost_listener *l, const struct vhost_listener_state *s, const char *path,
+				  mode_t mode, uid_t uid, gid_t gid, char *err, size_t err_size)
+{
+	int error;
+
+	if (!s || s->fd < 0)
+		return vhost_listener_open(l, path, mode, uid, gid, err, err_size);
+	error = resume(l, s, path);
+	if (error < 0)
+		snprintf(err, err_size, "%s: %s", path, strerrordesc_np(-error));
+	return error;
 }
 
 int vhost_listener_accept(struct vhost_listener *l)

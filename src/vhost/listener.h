@@ -33,8 +33,9 @@ struct vhost_listener_state {
 	uint64_t dev, ino; /* of its file */
 };
 struct vhost_listener_state vhost_listener_save(const struct vhost_listener *l);
-/* A duplicate of the other process's socket, borrowed. 0 or negative errno. */
-int vhost_listener_resume(struct vhost_listener *l, const struct vhost_listener_state *s, const char *path);
+/* A duplicate of the other process's socket, borrowed; when it has none, or `s` is NULL, as vhost_listener_open(). */
+int vhost_listener_resume_or_open(struct vhost_listener *l, const struct vhost_listener_state *s, const char *path,
+				  mode_t mode, uid_t uid, gid_t gid, char *err, size_t err_size);
 
 /* The next connection; -EAGAIN: there is none. */
 int vhost_listener_accept(struct vhost_listener *l);
