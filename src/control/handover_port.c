@@ -223,27 +223,25 @@ static json_t *save_vhost(const struct port *port, struct handover_fds *fds, str
 	return object;
 }
 
-static int read_message(const json_t *text, struct vhost_backend_state *s, const char *where, struct runtime_error *e)
+/* Hexadecimal of up to `max` bytes. */
+static int unpack_bytes(const json_t *object, const char *key, void *bytes, size_t max, uint16_t *n, const char *where,
+			struct runtime_error *e)
 {
+	const json_t *text = json_object_get(object, key);
 	size_t len = json_string_length(text) / 2;
 
-	s->n_message = (uint16_t)len;
-	if (len <= sizeof(s->message) && handover_unhex(text, s->message, len))
+	*n = (uint16_t)len;
+	if (len <= max && handover_unhex(text, bytes, len))
 		return 0;
-	return runtime_fail(e, -EPROTO, "", "%s: \"message\" is no message", where);
+	return runtime_fail(e, -EPROTO, "", "%s: \"%s\" is not hexadecimal of up to %zu bytes", where, key, max);
 }
 
 static int unpack_channel(const json_t *object, struct vhost_channel_state *s, const struct handover_fds *fds,
 			  const char *where, struct runtime_error *e)
 {
 	int err = handover_unpack(&channel_form, object, s, fds, where, e);
-	const json_t *text = json_object_get(object, "answer");
-	size_t len = json_string_length(text) / 2;
 
-	s->n_answer = (uint16_t)len;
-	if (err || (len <= sizeof(s->answer) && handover_unhex(text, s->answer, len)))
-		return err;
-	return runtime_fail(e, -EPROTO, "", "%s: \"answer\" is no part of one", where);
+	return err ? err : unpack_bytes(object, "answer", s->answer, sizeof(s->answer), &s->n_answer, where, e);
 }
 
 /* The caller releases `s`, whatever the result. */
@@ -260,7 +258,7 @@ static int read_vhost(const json_t *object, struct vhost_backend_state *s, const
 	err =
 	    handover_unpack(&handover_listener_form, json_object_get(object, "listener"), &s->listener, fds, where, e);
 	if (!err)
-		err = read_message(json_object_get(object, "message"), s, where, e);
+		err = unpack_bytes(object, "message", s->message, sizeof(s->message), &s->n_message, where, e);
 	if (!err)
 		err = unpack_fds(json_object_get(object, "message_fds"), s->message_fds, VHOST_USER_FDS_MAX,
 				 &s->n_message_fds, fds, where, e);
