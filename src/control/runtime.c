@@ -35,6 +35,12 @@ int runtime_fail(struct runtime_error *e, int status, const char *field, const c
 	return status;
 }
 
+const char *runtime_error_format(const struct runtime_error *e, char buf[RUNTIME_ERROR_MAX])
+{
+	snprintf(buf, RUNTIME_ERROR_MAX, "%s%s%s", e->field, *e->field ? ": " : "", e->text);
+	return buf;
+}
+
 static int out_of_memory(struct runtime_error *e)
 {
 	return runtime_fail(e, -ENOMEM, "", "out of memory");

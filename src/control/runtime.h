@@ -67,6 +67,9 @@ struct runtime_error {
 	char field[32];
 	char text[384];
 };
+enum { RUNTIME_ERROR_MAX = 448 }; /* as text, with the terminating 0 */
+/* "socket: is in use" into buf, which is returned. */
+const char *runtime_error_format(const struct runtime_error *e, char buf[RUNTIME_ERROR_MAX]);
 
 struct runtime *runtime_create(struct event_loop *loop, const struct runtime_options *options, struct runtime_error *e);
 /* Deletes all ports and networks, ends the workers. */

@@ -99,9 +99,10 @@ static int read_config(const struct daemon *d, struct config *c)
 static void apply_config(struct daemon *d, struct config *c)
 {
 	struct runtime_error e = { 0 };
+	char text[RUNTIME_ERROR_MAX];
 
 	if (runtime_apply(d->runtime, c, &e)) {
-		log_error("%s: nothing was changed: %s%s%s", d->config_path, e.field, *e.field ? ": " : "", e.text);
+		log_error("%s: nothing was changed: %s", d->config_path, runtime_error_format(&e, text));
 		config_deinit(c);
 		return;
 	}
@@ -224,7 +225,9 @@ static int printf_like(3, 4) fail(struct daemon *d, int err, const char *fmt, ..
 
 static int fail_runtime(struct daemon *d, const struct runtime_error *e)
 {
-	return fail(d, e->status, "%s%s%s", e->field, *e->field ? ": " : "", e->text);
+	char text[RUNTIME_ERROR_MAX];
+
+	return fail(d, e->status, "%s", runtime_error_format(e, text));
 }
 
 static int start_runtime(struct daemon *d)

@@ -91,13 +91,13 @@ void takeover_with_log(struct takeover *t, void (*start)(void))
 static void apply_file(const struct handover *h, struct runtime *rt, const struct config *file)
 {
 	struct runtime_error e = { 0 };
+	char text[RUNTIME_ERROR_MAX];
 	struct config c;
 
 	if (runtime_get_config(rt, &c) || config_merge(&c, h->file, file))
 		log_error("out of memory; the configuration file may say something else than what runs");
 	else if (runtime_apply(rt, &c, &e))
-		log_error("changes of the configuration file were not applied: %s%s%s", e.field, *e.field ? ": " : "",
-			  e.text);
+		log_error("changes of the configuration file were not applied: %s", runtime_error_format(&e, text));
 	config_deinit(&c);
 }
 
