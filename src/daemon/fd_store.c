@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #ifdef HAVE_SYSTEMD
@@ -20,7 +19,7 @@
 #include "base/log.h"
 #include "control/handover_fds.h"
 
-/* syscalls control: memfd_create write pread64 fstat newfstatat setsockopt shutdown close */
+/* syscalls control: memfd_create write lseek read setsockopt shutdown close */
 
 bool fd_store_exists(void)
 {
@@ -94,19 +93,10 @@ int fd_store_put(const json_t *document, const struct handover_fds *fds)
 
 /* Getting */
 
+/* The offset is where the process before left it. What has none is no file of ours. */
 static json_t *read_document(int fd)
 {
-	struct stat st;
-	json_t *document = NULL;
-	char *text;
-
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return NULL;
-	text = malloc((size_t)st.st_size + 1);
-	if (text && pread(fd, text, (size_t)st.st_size, 0) == st.st_size)
-		document = json_loadb(text, (size_t)st.st_size, JSON_REJECT_DUPLICATES, NULL);
-	free(text);
-	return document;
+	return lseek(fd, 0, SEEK_SET) == 0 ? json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL) : NULL;
 }
 
 /* Numbered ones into the table, in their order; the document's is returned, or -1. */
