@@ -53,11 +53,6 @@ int log_level_from_name(const char *name)
 	return -1;
 }
 
-const char *log_level_name(enum log_level level)
-{
-	return levels[level].name;
-}
-
 /* systemd.exec(5): JOURNAL_STREAM is "device:inode" of the stream. A child whose stderr was redirected inherits the variable
  * without being connected to the journal, hence the comparison. */
 static void find_journal(void)

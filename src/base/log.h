@@ -21,7 +21,6 @@ enum log_level log_get_level(void);
 
 /* The level called `name` ("error", "warning", "info", "debug"), or -1. */
 int log_level_from_name(const char *name);
-const char *log_level_name(enum log_level level);
 
 /* Write one line; a newline is added. errno is kept. */
 void log_at(enum log_level level, const char *fmt, ...) printf_like(2, 3);

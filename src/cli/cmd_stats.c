@@ -32,15 +32,9 @@ static const struct {
 
 static const char *explain(const char *reason)
 {
-	static const char *const texts[][2] = {
-#define X(constant, shown, explanation) { shown, explanation },
-		DROP_REASONS(X)
-#undef X
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		if (strcmp(texts[i][0], reason) == 0)
-			return texts[i][1];
+	for (unsigned i = 0; i < N_DROP_REASONS; i++)
+		if (strcmp(drop_reason_name((enum drop_reason)i), reason) == 0)
+			return drop_reason_text((enum drop_reason)i);
 	return "";
 }
 

@@ -357,12 +357,6 @@ static bool is_of_port(const struct fdb *fdb, struct place p, uint32_t port)
 	return fdb_entry_port(place_entry(p)) == port;
 }
 
-static bool is_any(const struct fdb *fdb, struct place p, uint32_t arg)
-{
-	(void)fdb, (void)p, (void)arg;
-	return true;
-}
-
 unsigned fdb_age(struct fdb *fdb, uint32_t now_s)
 {
 	return fdb->ageing_s && fdb_count(fdb) ? sweep(fdb, is_old, now_s) : 0;
@@ -371,11 +365,6 @@ unsigned fdb_age(struct fdb *fdb, uint32_t now_s)
 unsigned fdb_flush_port(struct fdb *fdb, uint16_t port)
 {
 	return fdb_count_port(fdb, port) ? sweep(fdb, is_of_port, port) : 0;
-}
-
-void fdb_flush(struct fdb *fdb)
-{
-	sweep(fdb, is_any, 0);
 }
 
 /* Reading */

@@ -59,9 +59,8 @@ bool fdb_learn(struct fdb *fdb, uint64_t key, uint16_t port, uint32_t now_s);
 /* Ageing, control thread: removes what was not seen for ageing_s. Returns how many. */
 unsigned fdb_age(struct fdb *fdb, uint32_t now_s);
 
-/* Flushing, control thread: all entries of one port, or all. */
+/* Flushing, control thread: all entries of one port. */
 unsigned fdb_flush_port(struct fdb *fdb, uint16_t port);
-void fdb_flush(struct fdb *fdb);
 
 /* Reading, control thread. */
 struct fdb_entry {

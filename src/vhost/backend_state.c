@@ -382,8 +382,3 @@ void vhost_backend_own(struct vhost_backend *b)
 	vhost_inband_go_on(b);
 	vhost_backend_report_changes(b);
 }
-
-void vhost_backend_disown(struct vhost_backend *b)
-{
-	b->listener.borrowed = b->socket.shared = b->channel.socket.shared = true;
-}

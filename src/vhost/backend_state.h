@@ -98,7 +98,5 @@ void vhost_backend_save_places(struct vhost_backend *b, struct vhost_backend_pla
 int vhost_backend_go_on(struct vhost_backend *b, const struct vhost_backend_places *p, char *err, size_t err_size);
 /* The old process is out of it: sockets are ours to shut down, and the file to remove. */
 void vhost_backend_own(struct vhost_backend *b);
-/* The new process has it: destroying leaves all that is shared with it as it is. */
-void vhost_backend_disown(struct vhost_backend *b);
 
 #endif

@@ -176,7 +176,7 @@ static void test_flush(void **state)
 	assert_int_equal(fdb_flush_port(fdb, 1), 0);
 	assert_int_equal(n_found(fdb, 1, 100, 1), 0);
 	assert_int_equal(n_found(fdb, 2, 200, 2), 200);
-	fdb_flush(fdb);
+	assert_int_equal(fdb_flush_port(fdb, 2), 200);
 	assert_int_equal(fdb_count(fdb), 0);
 	assert_int_equal(fdb_count_port(fdb, 2), 0);
 	assert_int_equal(n_found(fdb, 2, 200, 2), 0);

@@ -16,7 +16,7 @@
 #include "control/fdb_file.h"
 #include "switch/fdb.h"
 
-enum { CAPACITY = 1024, KEY = 0x0200 };
+enum { CAPACITY = 1024, KEY = 0x0200, PORTS_MAX = 8 };
 
 /* A daemon's table of network "lan", until it is killed or ends. */
 struct table {
@@ -74,7 +74,8 @@ static void end(struct table *t, bool frozen)
 {
 	if (frozen)
 		fdb_file_freeze(t->file);
-	fdb_flush(t->fdb); /* as when all ports are closed */
+	for (unsigned i = 0; i < PORTS_MAX; i++) /* all are closed */
+		fdb_flush_port(t->fdb, (uint16_t)i);
 	fdb_destroy(t->fdb);
 	fdb_file_destroy(t->file);
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "echo_device.h"
+#include "vhost/backend_internal.h"
 #include "vhost/backend_state.h"
 #include "vhost/frontend.h"
 #include "vhost_peer.h"
@@ -58,7 +59,8 @@ static void hand_over(struct rig *rig)
 {
 	struct vhost_backend *old = replacement(rig);
 
-	vhost_backend_disown(old);
+	/* A process that ends leaves all that is shared as it is. */
+	old->listener.borrowed = old->socket.shared = old->channel.socket.shared = true;
 	vhost_backend_destroy(old);
 	vhost_backend_own(rig->b);
 	echo.b = rig->b;
