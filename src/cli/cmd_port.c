@@ -92,7 +92,11 @@ static void print_port(const json_t *p)
 		table_cell(t, "%s", cli_text(p, rows[i].key));
 	}
 	table_cell(t, "MTU");
-	table_cell(t, "%lld", (long long)cli_number(p, "mtu"));
+	if (json_object_get(p, "guest_mtu"))
+		table_cell(t, "%lld, the guest's %lld", (long long)cli_number(p, "mtu"),
+			   (long long)cli_number(p, "guest_mtu"));
+	else
+		table_cell(t, "%lld", (long long)cli_number(p, "mtu"));
 	table_cell(t, "queues");
 	table_cell(t, "%lld, in use %lld", (long long)cli_number(p, "queues"),
 		   (long long)cli_number(p, "queues_active"));

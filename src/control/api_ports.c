@@ -15,6 +15,8 @@ static void add_vhost(json_t *object, const struct api_request *rq, const struct
 	runtime_path(rq->ctx->rt, p->config.socket, path, sizeof(path));
 	json_object_set_new(object, "socket_path", api_text(path));
 	json_object_set_new(object, "connected", json_boolean(port_vhost_is_connected(p->port)));
+	if (port_vhost_guest_mtu(p->port) > 0)
+		json_object_set_new(object, "guest_mtu", json_integer(port_vhost_guest_mtu(p->port)));
 	json_object_set_new(object, "features", api_feature_names(port_vhost_features(p->port)));
 }
 

@@ -381,6 +381,11 @@ bool port_vhost_is_connected(const struct port *port)
 	return vhost_backend_is_connected(container_of(port, const struct port_vhost, port)->backend);
 }
 
+unsigned port_vhost_guest_mtu(const struct port *port)
+{
+	return vhost_backend_mtu(container_of(port, const struct port_vhost, port)->backend);
+}
+
 /* Handover */
 
 int port_vhost_save(const struct port *port, struct vhost_backend_state *s)

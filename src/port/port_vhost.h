@@ -41,6 +41,8 @@ void port_vhost_start(struct port *port);
 /* For the API: what was negotiated (0: not connected), virtio feature bits. */
 uint64_t port_vhost_features(const struct port *port);
 bool port_vhost_is_connected(const struct port *port);
+/* What the front-end has told the guest, 0: it has not said. */
+unsigned port_vhost_guest_mtu(const struct port *port);
 
 /* Handing the port over to another process; vhost/backend_state.h has the order and who may call. */
 struct port_vhost_places {

@@ -24,8 +24,10 @@ def net(module_lab):
 
 
 def test_guests_learn_the_mtu(net):
-    for guest in (net.a, net.b):
+    for port, guest in ("a", net.a), ("b", net.b):
         assert guest.out("cat /sys/class/net/eth0/mtu") == str(MTU)
+        assert net.daemon.port(port)["guest_mtu"] == MTU
+        assert f"{MTU}, the guest's {MTU}" in net.daemon.cli("port", "show", port, text=True)
 
 
 @pytest.mark.parametrize("address", ["10.0.0.2", "fd00::2"])
