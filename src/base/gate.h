@@ -14,39 +14,39 @@
 #ifndef RINGWAY_BASE_GATE_H
 #define RINGWAY_BASE_GATE_H
 
-#include <assert.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "base/barrier.h"
 
-enum { GATE_TRIES_PER_YIELD = 256 };
+enum {
+	GATE_TRIES_PER_YIELD = 256,
+	GATE_YIELDS = 64,
+	GATE_NAP_NS = 10 * 1000,
+};
 
 struct gate {
-	pthread_mutex_t inside;
+	bool inside;     /* somebody is */
 	unsigned wanted; /* control threads that want in or are in */
 };
 
 /* Fill in a gate that is open. */
 static inline void gate_init(struct gate *g)
 {
-	int err = pthread_mutex_init(&g->inside, NULL);
-
-	assert(err == 0);
-	(void)err;
-	g->wanted = 0;
+	*g = (struct gate){ 0 };
 }
 
-static inline void gate_deinit(struct gate *g)
+/* What the last one inside did happens before what the caller does next. */
+static inline bool gate_take(struct gate *g)
 {
-	pthread_mutex_destroy(&g->inside);
+	return !__atomic_exchange_n(&g->inside, true, __ATOMIC_ACQUIRE);
 }
 
 /* Worker: true when the caller is inside now and has to leave again. Never blocks. */
 static inline bool gate_try_enter(struct gate *g)
 {
-	return read_once(&g->wanted) == 0 && pthread_mutex_trylock(&g->inside) == 0;
+	return read_once(&g->wanted) == 0 && gate_take(g);
 }
 
 /* Worker: waits for other workers, as long as control does not want in. Not for a gate that is held across rounds. */
@@ -63,10 +63,10 @@ static inline bool gate_enter(struct gate *g)
 	return true;
 }
 
-/* Worker: leave. The thread that entered leaves. */
+/* Worker: leave. */
 static inline void gate_leave(struct gate *g)
 {
-	pthread_mutex_unlock(&g->inside);
+	store_release(&g->inside, false);
 }
 
 /* Worker, inside: is somebody waiting to park the queue? */
@@ -76,16 +76,25 @@ static inline bool gate_wanted(const struct gate *g)
 }
 
 /* Control: returns when no worker is inside; none enters until gate_unpark(). Several gates are parked in the order of their
- * queues. Not recursive. */
+ * queues. Not recursive. Who is inside for longer than some batches take has lost its CPU, and may need this one. */
 static inline void gate_park(struct gate *g)
 {
+	const struct timespec nap = { .tv_nsec = GATE_NAP_NS };
+
 	__atomic_add_fetch(&g->wanted, 1, __ATOMIC_SEQ_CST);
-	pthread_mutex_lock(&g->inside);
+	for (unsigned tries = 1; !gate_take(g); tries++) {
+		if (tries > GATE_YIELDS * GATE_TRIES_PER_YIELD)
+			nanosleep(&nap, NULL);
+		else if (tries % GATE_TRIES_PER_YIELD == 0)
+			sched_yield();
+		else
+			cpu_relax();
+	}
 }
 
 static inline void gate_unpark(struct gate *g)
 {
-	pthread_mutex_unlock(&g->inside);
+	store_release(&g->inside, false);
 	__atomic_sub_fetch(&g->wanted, 1, __ATOMIC_SEQ_CST);
 }
 

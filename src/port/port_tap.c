@@ -91,8 +91,6 @@ static void destroy(struct port *port)
 
 		if (q->fd >= 0)
 			close(q->fd);
-		gate_deinit(&q->rx_gate);
-		gate_deinit(&q->tx_gate);
 		free(q->arena);
 		free(q->iov);
 		free(q->scratch);

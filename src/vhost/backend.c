@@ -454,8 +454,6 @@ void vhost_backend_destroy(struct vhost_backend *b)
 	closer_destroy(b->closer);
 	guest_mem_deinit(&b->mem);
 	vhost_journal_close(b);
-	for (unsigned i = 0; i < b->n_rings; i++)
-		gate_deinit(&b->rings[i].gate);
 	free(b);
 }
 
