@@ -110,8 +110,10 @@ static always_inline bool virtq_pop_next(struct virtq_pop_run *run, enum virtq_d
 	run->base = run->mem.host + off;
 	run->id = id;
 	run->len = len;
-	run->next++;
-	run->avail++;
+	if (run->packed)
+		run->next++;
+	else
+		run->avail++;
 	return true;
 }
 
