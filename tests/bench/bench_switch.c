@@ -294,6 +294,37 @@ static struct sample repeat(const struct row *row, uint64_t frames)
 	return s;
 }
 
+/* What memcpy() alone takes for the frames' bytes, from the same senders' memory into the same receivers', in the same order. The
+ * receivers' headers go unwritten. Returns cycles. */
+static uint64_t copy_only(const struct row *row, uint64_t frames)
+{
+	uint32_t room = row->mergeable ? LOAD_MERGEABLE_BUF : UINT32_MAX;
+	uint64_t start = cycles_now();
+
+	for (uint64_t done = 0; done < frames; done += (uint64_t)row->ports * batch_size) {
+		for (unsigned i = 0; i < row->ports; i++) {
+			struct load_end *from = &ends[i], *to = &ends[(i + 1) % row->ports];
+			static unsigned next_frame[PORTS_MAX], next_buffer[PORTS_MAX];
+
+			for (unsigned k = 0; k < batch_size; k++) {
+				const uint8_t *src = load_end_frame(from, next_frame[i]++ % RING);
+
+				for (uint32_t off = 0; off < row->frame_len; off += room)
+					memcpy(load_end_buffer(to, next_buffer[i]++ % RING), src + off,
+					       MIN(room, row->frame_len - off));
+			}
+		}
+	}
+	return cycles_now() - start;
+}
+
+static int by_cycles(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
 static int by_total(const void *a, const void *b)
 {
 	const struct sample *x = a, *y = b;
@@ -307,27 +338,39 @@ static double per_frame(uint64_t cycles, const struct sample *s)
 	return (double)cycles / (double)s->frames;
 }
 
-static void print_text(const struct row *row, const struct sample *best, const struct sample *median)
+/* What a row came to. */
+struct result {
+	const struct sample *best, *median;
+	double median_copy; /* cycles per frame of memcpy() alone */
+};
+
+static void print_text(const struct row *row, const struct result *r)
 {
+	const struct sample *best = r->best, *median = r->median;
 	double total = per_frame(best->total, best);
 
-	printf("%-22s %8.1f %8.1f %8.1f %8.1f %9.1f %9.1f %9.2f %8.2f\n", row->name, per_frame(best->cycles[RX], best),
-	       per_frame(best->cycles[FORWARD], best), per_frame(best->cycles[TX], best),
-	       per_frame(best->cycles[DONE], best), total, per_frame(median->total, median),
-	       1e3 * cycles_per_ns / total, row->frame_len * cycles_per_ns / total);
+	printf("%-22s %8.1f %8.1f %8.1f %8.1f %9.1f %9.1f %9.2f %8.2f %9.1f %7.2f\n", row->name,
+	       per_frame(best->cycles[RX], best), per_frame(best->cycles[FORWARD], best),
+	       per_frame(best->cycles[TX], best), per_frame(best->cycles[DONE], best), total,
+	       per_frame(median->total, median), 1e3 * cycles_per_ns / total, row->frame_len * cycles_per_ns / total,
+	       r->median_copy, r->median_copy / per_frame(median->total, median));
 }
 
-static void print_json(const struct row *row, const struct sample *best, const struct sample *median)
+static void print_json(const struct row *row, const struct result *r)
 {
-	printf("{\"row\": \"%s\", \"cycles\": %.2f, \"median_cycles\": %.2f, \"ns\": %.3f}\n", row->name,
-	       per_frame(best->total, best), per_frame(median->total, median),
-	       per_frame(best->total, best) / cycles_per_ns);
+	double cycles = per_frame(r->best->total, r->best), median = per_frame(r->median->total, r->median);
+
+	printf("{\"row\": \"%s\", \"cycles\": %.2f, \"median_cycles\": %.2f, \"ns\": %.3f, \"median_memcpy_cycles\": "
+	       "%.2f}\n",
+	       row->name, cycles, median, cycles / cycles_per_ns, r->median_copy);
 }
 
 static void run(const struct row *row)
 {
 	uint64_t frames = MIN((uint64_t)REP_FRAMES, (uint64_t)REP_BYTES / row->frame_len), sent = 0, received;
 	struct sample *samples = calloc(n_repetitions, sizeof(*samples));
+	uint64_t *copies = calloc(n_repetitions, sizeof(*copies));
+	struct result result = { .best = samples, .median = &samples[n_repetitions / 2] };
 
 	open_switch(row);
 	batch_size = MIN(batch_wanted, RING / ends[0].rx_chains);
@@ -338,16 +381,20 @@ static void run(const struct row *row)
 	for (unsigned i = 0; i < n_repetitions; i++) {
 		samples[i] = repeat(row, frames);
 		sent += samples[i].frames;
+		copies[i] = copy_only(row, frames);
 	}
 	received = n_received(row) - received;
 	qsort(samples, n_repetitions, sizeof(*samples), by_total);
-	(as_json ? print_json : print_text)(row, samples, &samples[n_repetitions / 2]);
+	qsort(copies, n_repetitions, sizeof(*copies), by_cycles);
+	result.median_copy = (double)copies[n_repetitions / 2] / (double)samples[0].frames;
+	(as_json ? print_json : print_text)(row, &result);
 	if (received != sent)
 		fprintf(stderr, "%-22s %llu of %llu frames were lost\n", "", (unsigned long long)(sent - received),
 			(unsigned long long)sent);
 	fflush(stdout);
 	close_switch(row);
 	free(samples);
+	free(copies);
 }
 
 static bool is_chosen(const struct row *row, char **names)
@@ -401,10 +448,10 @@ int main(int argc, char **argv)
 	csum_init();
 	calibrate();
 	if (!as_json && !list_only)
-		printf(
-		    "cycles per frame at %.2f GHz, batches of %u, best of %u\n%-22s %8s %8s %8s %8s %9s %9s %9s %8s\n",
-		    cycles_per_ns, batch_wanted, n_repetitions, "", "rx", "forward", "tx", "done", "total", "median",
-		    "Mframe/s", "GB/s");
+		printf("cycles per frame at %.2f GHz, batches of %u, best of %u\n%-22s %8s %8s %8s %8s %9s %9s %9s %8s "
+		       "%9s %7s\n",
+		       cycles_per_ns, batch_wanted, n_repetitions, "", "rx", "forward", "tx", "done", "total", "median",
+		       "Mframe/s", "GB/s", "memcpy", "ratio");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (list_only)
 			puts(rows[i].name);

@@ -17,7 +17,6 @@ enum {
 	IP = 20,
 	TCP = 20,
 	SEGMENT = 1448,
-	MERGEABLE_BUF = 2048,
 	HDR = VNET_HDR_LEN,
 };
 
@@ -138,7 +137,7 @@ static const char *missing_feature(const struct load_end *e)
 bool load_end_open(struct load_end *e, const struct load_config *config, char *err, size_t err_size)
 {
 	uint32_t room = config->frame_len + HDR;
-	uint32_t rx_buf = config->rx_buf ? config->rx_buf : config->mergeable ? MERGEABLE_BUF : MAX(room, 1536u);
+	uint32_t rx_buf = config->rx_buf ? config->rx_buf : config->mergeable ? LOAD_MERGEABLE_BUF : MAX(room, 1536u);
 	const char *fault = check_config(config);
 	int error;
 
@@ -246,7 +245,7 @@ uint8_t *load_end_frame(struct load_end *e, unsigned i)
 	return at(e, le64toh(addr)) + HDR;
 }
 
-const uint8_t *load_end_buffer(struct load_end *e, unsigned i)
+uint8_t *load_end_buffer(struct load_end *e, unsigned i)
 {
 	return at(e, le64toh(e->rx.made[i].addr));
 }

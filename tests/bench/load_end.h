@@ -38,7 +38,10 @@ struct load_end {
 	uint64_t sent, received;
 };
 
-enum { LOAD_FRAME_MAX = 65535 + 14 };
+enum {
+	LOAD_FRAME_MAX = 65535 + 14,
+	LOAD_MERGEABLE_BUF = 2048, /* bytes of a receive buffer unless told otherwise */
+};
 
 /* Attach. False with a text in err. */
 bool load_end_open(struct load_end *e, const struct load_config *config, char *err, size_t err_size);
@@ -55,6 +58,6 @@ unsigned load_end_in_flight(struct load_end *e);
 uint8_t *load_end_frame(struct load_end *e, unsigned i);
 /* Receive buffer `i` < ring size: a frame, header first, or the next part of one. As long as the switch uses buffers in order, a
  * frame begins in every rx_chains-th. */
-const uint8_t *load_end_buffer(struct load_end *e, unsigned i);
+uint8_t *load_end_buffer(struct load_end *e, unsigned i);
 
 #endif
