@@ -22,6 +22,7 @@ struct tap_queue {
 	int fd; /* -1: none */
 	struct gate rx_gate cache_aligned;
 	uint8_t *arena; /* [TAP_ARENA_SIZE]; whoever is inside rx_gate */
+	bool was_empty; /* the last look found no frame; rx_gate */
 	struct gate tx_gate cache_aligned;
 	struct iovec *iov; /* [IOV_MAX]; tx_gate */
 	uint8_t *scratch;  /* [TAP_SCRATCH_SIZE], for frames that are made whole before they are written; tx_gate */

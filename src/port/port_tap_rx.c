@@ -55,25 +55,34 @@ static void add_frame(struct batch *b, uint8_t *place, uint32_t len)
 		f->drop = (uint8_t)offload_check(f);
 }
 
-static void fill_batch(struct port_tap *p, struct tap_queue *q, struct batch *b)
+/* Read the next frame to `place`. Its length, or negative errno. */
+static ssize_t read_frame(int fd, uint8_t *place)
+{
+	ssize_t n = read(fd, place + HDR_AT, VNET_HDR_LEN + FRAME_LEN_MAX);
+
+	return n < 0 ? -errno : MAX(n - VNET_HDR_LEN, (ssize_t)0);
+}
+
+/* At most `max` frames. */
+static void fill_batch(struct port_tap *p, struct tap_queue *q, struct batch *b, unsigned max)
 {
 	size_t used = 0;
 
-	while (b->n < BATCH_FRAMES && TAP_ARENA_SIZE - used >= PLACE_MAX) {
-		uint8_t *place = q->arena + used;
-		ssize_t n = read(q->fd, place + HDR_AT, VNET_HDR_LEN + FRAME_LEN_MAX);
-		size_t len = n > VNET_HDR_LEN ? (size_t)n - VNET_HDR_LEN : 0;
+	while (b->n < max && TAP_ARENA_SIZE - used >= PLACE_MAX) {
+		ssize_t len = read_frame(q->fd, q->arena + used);
 
-		if (n < 0) {
-			if (errno == EBADFD)
+		if (len < 0) {
+			if (len == -EBADFD)
 				port_tap_gone(p);
 			return;
 		}
-		add_frame(b, place, (uint32_t)len);
-		used += place_len(len);
+		add_frame(b, q->arena + used, (uint32_t)len);
+		used += place_len((size_t)len);
 	}
 }
 
+/* To look for one more frame in vain takes half as long as to read one. So the first after a pause goes on at once: mostly it is
+ * alone, and what comes with it is found when it is on its way. What is to be coalesced stays together. */
 unsigned port_tap_rx(struct port *port, unsigned queue, struct batch *batch)
 {
 	struct port_tap *p = port_tap_of(port);
@@ -82,7 +91,8 @@ unsigned port_tap_rx(struct port *port, unsigned queue, struct batch *batch)
 	if (unlikely(read_once(&p->gone)) || !gate_try_enter(&q->rx_gate))
 		return 0;
 	batch_reset(batch);
-	fill_batch(p, q, batch);
+	fill_batch(p, q, batch, q->was_empty && port->coalesce == COALESCE_NONE ? 1 : BATCH_FRAMES);
+	q->was_empty = batch->n == 0;
 	if (batch->n == 0)
 		gate_leave(&q->rx_gate);
 	return batch->n;

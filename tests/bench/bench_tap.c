@@ -119,6 +119,13 @@ struct times {
 	double rx, tx, empty; /* ns */
 };
 
+static void send_some(const struct row *row, const uint8_t *frame, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (send(sender, frame, VNET_HDR_LEN_LEGACY + row->len, 0) < 0)
+			fail("send");
+}
+
 /* False: some frames did not arrive. */
 static bool repeat(const struct row *row, const uint8_t *frame, struct times *t)
 {
@@ -126,9 +133,12 @@ static bool repeat(const struct row *row, const uint8_t *frame, struct times *t)
 	uint64_t start, received, sent, looked;
 	unsigned n;
 
-	for (unsigned i = 0; i < row->n; i++)
-		if (send(sender, frame, VNET_HDR_LEN_LEGACY + row->len, 0) < 0)
-			fail("send");
+	if (row->n > 1) { /* the first after a pause comes alone */
+		send_some(row, frame, 1);
+		if (ports[0]->ops->rx(ports[0], 0, batch))
+			ports[0]->ops->rx_done(ports[0], 0, batch);
+	}
+	send_some(row, frame, row->n);
 	start = clock_ns();
 	n = ports[0]->ops->rx(ports[0], 0, batch);
 	received = clock_ns();

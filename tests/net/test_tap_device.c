@@ -463,6 +463,45 @@ static void test_frames_from_the_host(void **state)
 	tap_destroy(port);
 }
 
+static void look_until_empty(struct port *port, struct batch *b)
+{
+	while (port->ops->rx(port, 0, b))
+		port->ops->rx_done(port, 0, b);
+}
+
+static unsigned look(struct port *port, struct batch *b)
+{
+	unsigned n = port->ops->rx(port, 0, b);
+
+	if (n)
+		port->ops->rx_done(port, 0, b);
+	return n;
+}
+
+/* After a pause nobody asks whether there is a second frame before the first goes on; where frames are coalesced they come together. */
+static void test_first_frame_after_a_pause(void **state)
+{
+	static uint8_t sent[VNET_HDR_LEN_LEGACY + 60];
+	struct port *port = tap_create("t0", 1, NULL);
+	struct batch *b = batch_create();
+	int fd = packet_socket("t0", ETHERTYPE_TEST);
+
+	(void)state;
+	for (unsigned coalesce = 0; coalesce < 2; coalesce++) {
+		port->coalesce = coalesce ? COALESCE_TCP : COALESCE_NONE;
+		look_until_empty(port, b);
+		for (unsigned i = 0; i < 3; i++)
+			assert_int_equal(send(fd, sent, sizeof(sent), 0), sizeof(sent));
+		if (!coalesce)
+			assert_int_equal(look(port, b), 1);
+		assert_in_range(look(port, b), coalesce ? 3 : 2,
+				BATCH_FRAMES); /* the host may have said something, too */
+	}
+	close(fd);
+	batch_destroy(b);
+	tap_destroy(port);
+}
+
 /* The end */
 
 static void test_interface_down(void **state)
@@ -501,8 +540,7 @@ static void test_device_is_deleted(void **state)
 			assert_int_equal(send_one(port, make_frame(&s, 0)), 1);
 			assert_int_equal(port->queues[0].tx.drops[DROP_NOT_READY], 1);
 		} else {
-			while (port->ops->rx(port, 0, b)) /* what the host had to say before */
-				port->ops->rx_done(port, 0, b);
+			look_until_empty(port, b); /* what the host had to say before */
 		}
 		assert_true(port->ops->rx_arm(port, 0));
 		assert_int_equal(port->ops->rx(port, 1, b), 0);
@@ -558,6 +596,7 @@ int main(void)
 		cmocka_unit_test(test_checksum_field_beyond_the_head),
 		cmocka_unit_test(test_frame_that_the_kernel_refuses),
 		cmocka_unit_test(test_frames_from_the_host),
+		cmocka_unit_test(test_first_frame_after_a_pause),
 		cmocka_unit_test(test_interface_down),
 		cmocka_unit_test(test_device_is_deleted),
 		cmocka_unit_test(test_rx_gate),
