@@ -177,7 +177,7 @@ static void push_the_long_way(struct gro *g, struct frame *f, uint64_t now_ns)
 		return;
 	}
 	if (class != GRO_PASS && class != GRO_END)
-		f->offload.flags |= OFFLOAD_DATA_VALID;
+		gro_set_valid(f);
 	finish(g, f, NULL, 1);
 }
 
@@ -199,7 +199,9 @@ static struct train *find_expecting(const struct gro *g, const struct frame *f)
 
 static bool is_valid(const struct frame *f, const struct train *t)
 {
-	return (f->offload.flags & OFFLOAD_DATA_VALID && !t->first.has_ext) || gro_sum_is_good(f, &t->first);
+	return ((f->offload.flags & (OFFLOAD_DATA_VALID | OFFLOAD_NEEDS_CSUM)) == OFFLOAD_DATA_VALID &&
+		!t->first.has_ext) ||
+	       gro_sum_is_good(f, &t->first);
 }
 
 void gro_push(struct gro *g, struct frame *frames, unsigned n, uint64_t now_ns)

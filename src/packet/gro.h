@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gro.h - Coalesce the small frames of a port without offloads into few large ones.
+/* gro.h - Coalesce the small frames of a port into few large ones.
  *
  * Consecutive segments of one TCP connection, and equal datagrams of one UDP flow, become one frame that asks to be cut again: its
  * payload is a scatter list of the pieces where they lie. What comes out, cut by offload_fit() for a receiver that takes nothing,
@@ -14,6 +14,8 @@
  *     their flow's train where Linux does so.
  *   - Checksums are verified, unless the port has set OFFLOAD_DATA_VALID. A frame with a wrong one passes as it is and, as in Linux,
  *     before the open train of its flow. Frames that were verified and stay single come out with OFFLOAD_DATA_VALID.
+ *   - A checksum that is left undone (OFFLOAD_NEEDS_CSUM) is as good as a right one if it is TCP's or UDP's own and begins with the sum of
+ *     the pseudo header. Otherwise the frame ends its flow's train and passes as it is.
  *   - TCP with an IPv4 identification that stays the same is not merged (Linux merges it and has to split it again for most receivers).
  *     A UDP train with such has OFFLOAD_FIXED_ID, so that it can be cut into what it was.
  *

@@ -50,6 +50,20 @@ static bool is_foreign(const struct frame *f, const struct parsed *p)
 	return p->l3 == PARSE_L3_IPV4 && !ipv4_sum_is_good(ip);
 }
 
+static bool is_undone(const struct frame *f)
+{
+	return f->offload.flags & OFFLOAD_NEEDS_CSUM;
+}
+
+/* What is to be completed is TCP's or UDP's own checksum, and has begun with the pseudo header's sum as it has to. */
+static bool begins_well(const struct frame *f, const struct gro_info *info, uint32_t pseudo_sum)
+{
+	size_t at = info->proto == IPPROTO_TCP ? offsetof(struct tcphdr, check) : offsetof(struct udphdr, check);
+
+	return f->offload.csum_start == info->l4_off && f->offload.csum_offset == at &&
+	       load_raw16(f->head + info->l4_off + at) == csum_fold(pseudo_sum);
+}
+
 bool gro_sum_is_good(const struct frame *f, const struct gro_info *info)
 {
 	const uint8_t *ip = f->head + info->l3_off;
@@ -60,6 +74,8 @@ bool gro_sum_is_good(const struct frame *f, const struct gro_info *info)
 		sum = csum_pseudo4(ip + offsetof(struct iphdr, saddr), info->proto, len);
 	else
 		sum = csum_pseudo6(ip + offsetof(struct ipv6hdr, saddr), info->proto, len);
+	if (is_undone(f))
+		return begins_well(f, info, sum);
 	return csum_is_good(csum_add(sum, csum_frame(f, info->l4_off)));
 }
 
@@ -87,7 +103,7 @@ static enum gro_class classify_tcp(const struct frame *f, struct gro_info *info)
 	if (info->tcp_flags & (TCP_SYN | TCP_RST | TCP_URG | TCP_CWR) || info->payload_len == 0)
 		return GRO_END_VALID;
 	/* Verifies like 0, which is what cutting would put there. */
-	if (load_raw16(tcp + offsetof(struct tcphdr, check)) == 0xffff)
+	if (!is_undone(f) && load_raw16(tcp + offsetof(struct tcphdr, check)) == 0xffff)
 		return GRO_END_VALID;
 	return GRO_MERGE;
 }
@@ -105,7 +121,8 @@ static enum gro_class classify_udp(const struct frame *f, bool udp, struct gro_i
 
 static bool udp_without_sum(const struct frame *f, const struct parsed *p)
 {
-	return p->l4_proto == IPPROTO_UDP && load_raw16(f->head + p->l4_off + offsetof(struct udphdr, check)) == 0;
+	return !is_undone(f) && p->l4_proto == IPPROTO_UDP &&
+	       load_raw16(f->head + p->l4_off + offsetof(struct udphdr, check)) == 0;
 }
 
 enum gro_class gro_classify(struct frame *f, bool udp, struct gro_info *info)
@@ -115,12 +132,12 @@ enum gro_class gro_classify(struct frame *f, bool udp, struct gro_info *info)
 	if (!find_headers(f, &p) || is_foreign(f, &p) || f->len > UINT16_MAX)
 		return GRO_PASS;
 	fill_info(f, &p, info);
-	if (f->offload.gso_type != GSO_NONE || f->offload.flags & OFFLOAD_NEEDS_CSUM || !ip_len_is_exact(f, &p))
+	if (f->offload.gso_type != GSO_NONE || !ip_len_is_exact(f, &p))
 		return GRO_END;
 	/* Behind a routing header the sum may be over another address than we see: only who looked can say. */
-	if ((!(f->offload.flags & OFFLOAD_DATA_VALID) || info->has_ext) && !udp_without_sum(f, &p) &&
+	if ((is_undone(f) || !(f->offload.flags & OFFLOAD_DATA_VALID) || info->has_ext) && !udp_without_sum(f, &p) &&
 	    !gro_sum_is_good(f, info))
-		return GRO_PASS;
+		return is_undone(f) ? GRO_END : GRO_PASS;
 	return p.l4_proto == IPPROTO_TCP ? classify_tcp(f, info) : classify_udp(f, udp, info);
 }
 

@@ -32,8 +32,15 @@ struct gro_info {
 /* `f` may get a longer head. */
 enum gro_class gro_classify(struct frame *f, bool udp, struct gro_info *info);
 
-/* TCP's or UDP's checksum. */
+/* TCP's or UDP's checksum; of one that is left undone, what is there. */
 bool gro_sum_is_good(const struct frame *f, const struct gro_info *info);
+
+/* Its checksum was verified. One that is left undone was not. */
+static inline void gro_set_valid(struct frame *f)
+{
+	if (!(f->offload.flags & OFFLOAD_NEEDS_CSUM))
+		f->offload.flags |= OFFLOAD_DATA_VALID;
+}
 
 /* a[from, to) against b's, some words long. */
 static inline bool gro_same_bytes(const uint8_t *a, const uint8_t *b, size_t from, size_t to)

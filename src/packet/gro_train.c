@@ -212,7 +212,7 @@ void train_end(struct train *t)
 	struct frame *whole = t->frames[0];
 
 	if (train_n_frames(t) == 1) {
-		whole->offload.flags |= OFFLOAD_DATA_VALID;
+		gro_set_valid(whole);
 		return;
 	}
 	write_headers(t, whole);

@@ -60,8 +60,7 @@ static inline bool train_expects(const struct train *t, const struct frame *f)
 	const uint8_t *head = f->head, *ip = head + t->first.l3_off, *l4 = head + t->first.l4_off;
 
 	if (f->len != t->frame_len || f->head_len != t->head_len || f->n_iov != 1 || t->next_frame >= t->usual_limit ||
-	    f->offload.gso_type != GSO_NONE || f->offload.flags & OFFLOAD_NEEDS_CSUM ||
-	    !gro_shape_matches(&t->shape, head))
+	    f->offload.gso_type != GSO_NONE || !gro_shape_matches(&t->shape, head))
 		return false;
 	if (t->first.version == 4) {
 		uint16_t id = load_raw16(ip + offsetof(struct iphdr, id));

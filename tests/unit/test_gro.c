@@ -16,18 +16,28 @@
 #include "packet/offload_fit.h"
 #include "packets.h"
 
-static void cut(struct frame *f, struct frames *out)
+/* Returns what is left to be done to each. */
+static struct offload cut_for(struct frame *f, uint32_t caps, struct frames *out)
 {
+	struct offload left = f->offload;
 	struct offload_fit fit;
 	const struct frame *seg;
 
-	if (offload_passes(f, 0)) {
+	if (offload_passes(f, caps)) {
 		layout_write_copy(out, f, 1);
-		return;
+		return left;
 	}
-	assert_true(offload_fit_begin(&fit, f, 0) >= 1);
-	while ((seg = offload_fit_next(&fit)))
+	assert_true(offload_fit_begin(&fit, f, caps) >= 1);
+	while ((seg = offload_fit_next(&fit))) {
 		layout_write_copy(out, seg, 1);
+		left = seg->offload;
+	}
+	return left;
+}
+
+static void cut(struct frame *f, struct frames *out)
+{
+	cut_for(f, 0, out);
 }
 
 /* Frames in memory of their own, as a port without offloads receives them. */
@@ -36,14 +46,21 @@ struct received {
 	unsigned n;
 };
 
-static void receive(struct received *r, struct gro *g, struct bytes b, unsigned how, uint64_t now_ns)
+static void receive_undone(struct received *r, struct gro *g, struct bytes b, unsigned how, uint64_t now_ns,
+			   const struct offload *undone)
 {
 	struct layout *l = layout_create(b, how);
 
+	l->frame.offload = *undone;
 	l->frame.rx_id = (uint16_t)r->n;
 	r->l[r->n++] = l;
 	assert_true(gro_room(g) > 0);
 	gro_push(g, &l->frame, 1, now_ns);
+}
+
+static void receive(struct received *r, struct gro *g, struct bytes b, unsigned how, uint64_t now_ns)
+{
+	receive_undone(r, g, b, how, now_ns, &(struct offload){ 0 });
 }
 
 static void received_free(struct received *r)
@@ -93,7 +110,7 @@ static struct packet random_mergeable(uint64_t *seed)
 	return p;
 }
 
-/* segment, then coalesce: the original, header and request included */
+/* segment, then coalesce: the original, header and request included. Every other time the checksums are left undone. */
 static void whole_again(void **state)
 {
 	static uint8_t whole[PACKET_ROOM];
@@ -108,12 +125,14 @@ static void whole_again(void **state)
 		struct gro *g = gro_create(true);
 		struct frames segs = { 0 }, out = { 0 };
 		struct received r = { 0 };
+		struct offload undone;
 		struct frame *f;
 
 		l->frame.offload = o;
-		cut(&l->frame, &segs);
+		undone = cut_for(&l->frame, round % 2 ? OFFLOAD_CAP_CSUM : 0, &segs);
+		assert_int_equal(undone.flags, round % 2 ? OFFLOAD_NEEDS_CSUM : 0);
 		for (size_t i = 0; i < segs.n; i++)
-			receive(&r, g, segs.at[i], round % 3, 0);
+			receive_undone(&r, g, segs.at[i], round % 3, 0, &undone);
 		gro_flush(g, GRO_FLUSH_ALL);
 		f = pop(g);
 		assert_non_null(f);
@@ -389,11 +408,59 @@ static void valid_already(void **state)
 	gro_destroy(g);
 }
 
+/* Two datagrams, the second with a request that cannot be its own; they come out as they went in, and in order. */
+static void undone_wrongly(void **state)
+{
+	static const struct {
+		int start, offset, spoil;
+		unsigned n_out;
+	} rows[] = {
+		{ 0, 0, 0, 1 }, /* nothing is wrong */
+		{ 0, 0, 1, 2 },
+		{ 2, 0, 0, 2 },
+		{ 0, 4, 0, 2 },
+	};
+	static uint8_t buf[2][PACKET_ROOM];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct gro *g = gro_create(true);
+		struct received r = { 0 };
+		struct frame *f;
+		unsigned n = 0;
+
+		for (unsigned k = 0; k < 2; k++) {
+			struct packet p = { .udp = true, .partial = true, .payload_len = 100, .id = (uint16_t)(7 + k) };
+			struct offload o;
+			struct packet_map m = packet_build(buf[k], &p, k, &o);
+
+			assert_int_equal(o.flags, OFFLOAD_NEEDS_CSUM);
+			if (k == 1) {
+				buf[k][o.csum_start + o.csum_offset] ^= (uint8_t)rows[i].spoil;
+				o.csum_start = (uint16_t)(o.csum_start + rows[i].start);
+				o.csum_offset = (uint16_t)(o.csum_offset + rows[i].offset);
+			}
+			receive_undone(&r, g, (struct bytes){ buf[k], m.len }, 0, 0, &o);
+		}
+		gro_flush(g, GRO_FLUSH_ALL);
+		while ((f = pop(g))) {
+			assert_int_equal(f->rx_id, n);
+			assert_int_equal(f->offload.flags, OFFLOAD_NEEDS_CSUM);
+			assert_int_equal(f->offload.gso_type, rows[i].n_out == 1 ? GSO_UDP_L4 : GSO_NONE);
+			n++;
+		}
+		assert_int_equal(n, rows[i].n_out);
+		received_free(&r);
+		gro_destroy(g);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whole_again), cmocka_unit_test(streams_come_back), cmocka_unit_test(hold_for_a_time),
-		cmocka_unit_test(room),        cmocka_unit_test(many_trains),       cmocka_unit_test(valid_already),
+		cmocka_unit_test(undone_wrongly),  cmocka_unit_test(whole_again), cmocka_unit_test(streams_come_back),
+		cmocka_unit_test(hold_for_a_time), cmocka_unit_test(room),        cmocka_unit_test(many_trains),
+		cmocka_unit_test(valid_already),
 	};
 
 	csum_init();
