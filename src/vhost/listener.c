@@ -86,12 +86,15 @@ static int set_permissions(struct vhost_listener *l, mode_t mode, uid_t uid, gid
 	return err;
 }
 
-static void describe(char *err, size_t err_size, const char *path, int error)
+/* `owned`: it was to get an owner or a group. */
+static void describe(char *err, size_t err_size, const char *path, int error, bool owned)
 {
 	if (error == -EADDRINUSE)
 		snprintf(err, err_size, "%s: another process listens on this socket", path);
 	else if (error == -EEXIST)
 		snprintf(err, err_size, "%s: exists and is not a socket", path);
+	else if (error == -EPERM && owned)
+		snprintf(err, err_size, "%s: this daemon may not give it to that owner or group (CAP_CHOWN)", path);
 	else
 		snprintf(err, err_size, "%s: cannot listen: %s", path, strerrordesc_np(-error));
 }
@@ -121,7 +124,7 @@ int vhost_listener_open(struct vhost_listener *l, const char *path, mode_t mode,
 	if (error == 0)
 		return 0;
 fail:
-	describe(err, err_size, path, error);
+	describe(err, err_size, path, error, uid != (uid_t)-1 || gid != (gid_t)-1);
 	if (bound)
 		unlink(l->addr.sun_path);
 	if (l->fd >= 0)
