@@ -202,10 +202,28 @@ static void close_port(struct runtime *rt, struct runtime_port *rp)
 	free(rp);
 }
 
+/* Another port on the same device would take a part of its frames. */
+static const struct runtime_port *find_on_device(const struct runtime *rt, const char *ifname)
+{
+	for (size_t i = 0; i < rt->n_networks; i++)
+		for (size_t k = 0; k < rt->networks[i]->n_ports; k++) {
+			const struct runtime_port *rp = rt->networks[i]->ports[k];
+
+			if (rp->config.type == PORT_TYPE_TAP && strcmp(rp->config.ifname, ifname) == 0)
+				return rp;
+		}
+	return NULL;
+}
+
 static int check_new_port(struct runtime *rt, const struct port_config *c, struct runtime_error *e)
 {
+	const struct runtime_port *other;
+
 	if (runtime_port_find(rt, c->name))
 		return runtime_fail(e, -EEXIST, "name", "a port called '%s' exists already", c->name);
+	if (c->type == PORT_TYPE_TAP && (other = find_on_device(rt, c->ifname)))
+		return runtime_fail(e, -EEXIST, "ifname", "port %s is on the device %s already", other->config.name,
+				    c->ifname);
 	if (find_index(rt) < 0)
 		return runtime_fail(e, -ENOSPC, "", "there are %d ports already, which is the limit",
 				    SNAPSHOT_PORTS_MAX);
