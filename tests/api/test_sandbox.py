@@ -15,6 +15,7 @@ import stat
 
 import pytest
 
+from lab import CliError
 from lab.process import IS_ROOT, eventually
 from rest import Rest
 
@@ -109,6 +110,28 @@ def test_change_of_user(lab):
     assert started.capabilities()["ringwayd"] == NET_ADMIN
     assert started.rest.post("/api/ports", {"name": "vm1", "network": "lan", **VHOST}).status == 201
     assert os.stat(started.run_dir / "vm1.sock").st_uid == nobody.pw_uid
+
+
+def test_ports_that_an_ordinary_user_adds(lab):
+    """At run time, to a daemon without capabilities, in its sandbox. What does not work says what would."""
+    netns = lab.netns()
+    netns.tap("t0", queues=2)
+    daemon = lab.network(["vm1"], netns=netns.name)
+
+    def add(name, *options):
+        return daemon.cli("port", "add", name, "--network", "lan", *options)
+
+    add("vm2", "--type", "vhost-user")
+    add("host", "--type", "tap", "--ifname", "t0")
+    with pytest.raises(CliError, match="ifname: port host is on the device t0 already"):
+        add("twice", "--type", "tap", "--ifname", "t0")
+    with pytest.raises(CliError, match="no permission to create the tap device t1; as root: ip tuntap add dev t1 mode tap user nobody"):
+        add("other", "--type", "tap", "--ifname", "t1")
+    with pytest.raises(CliError, match="may not give it to that owner or group"):
+        add("vm3", "--type", "vhost-user", "--socket-owner", "root")
+    daemon.cli("port", "del", "host")
+    add("again", "--type", "tap", "--ifname", "t0", "--queues", "2")
+    assert [p["name"] for p in daemon.cli("port", "list")] == ["vm1", "vm2", "again"]
 
 
 def test_unknown_user_ends_the_start(lab):
