@@ -102,6 +102,9 @@ def gro_seeds():
             yield b"\1" + train(v6, is_udp, 6)
             yield b"\7" + train(v6, is_udp, 6, spoil=3, tags=1)
     yield b"\1" + train(False, False, 5) + train(True, True, 5) + train(False, False, 5)
+    for v6 in (False, True):
+        for is_udp in (False, True):
+            yield b"\x81" + train(v6, is_udp, 6)
 
 
 def main():
