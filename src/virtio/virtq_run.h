@@ -21,7 +21,7 @@
 #include "base/copy.h"
 #include "virtio/virtq.h"
 
-enum { VIRTQ_RUN_AHEAD = 16 /* packed descriptors, to be asked for before they are looked at */ };
+enum { VIRTQ_RUN_AHEAD = 16 /* packed descriptors and used entries, to be asked for ahead of their time */ };
 
 struct virtq_pop_run {
 	/* The chain that was popped last. */
@@ -89,7 +89,10 @@ static always_inline bool virtq_pop_next(struct virtq_pop_run *run, enum virtq_d
 		word = virtq_run_word(&d->len, &d->flags);
 		off = le64toh(read_once(&d->addr)) - run->mem.start;
 		id = (uint16_t)(word >> 32);
-		__builtin_prefetch(d + VIRTQ_RUN_AHEAD);
+		if (dir == VIRTQ_WRITABLE) /* written to as soon as it is read */
+			prefetch_to_write(d + VIRTQ_RUN_AHEAD);
+		else
+			prefetch_to_read(d + VIRTQ_RUN_AHEAD);
 		if (unlikely((word & mask) != (run->avail_bits | write << 48) || id >= run->size))
 			return false;
 	} else {
@@ -207,6 +210,7 @@ static always_inline void virtq_push_next(struct virtq_push_run *run, uint16_t i
 			write_once((uint64_t *)(void *)&d->len, htole64(len | (uint64_t)id << 32 | run->flags));
 		}
 	} else {
+		prefetch_to_write(run->used + VIRTQ_RUN_AHEAD);
 		*run->used++ = (vring_used_elem_t){ .id = htole32(id), .len = htole32(len) };
 	}
 }
