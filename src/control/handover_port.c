@@ -87,6 +87,7 @@ static const struct handover_field vhost_fields[] = {
 	HANDOVER_FIELD(NUMBER, struct vhost_backend_state, features),
 	HANDOVER_FIELD(NUMBER, struct vhost_backend_state, protocol_features),
 	HANDOVER_FIELD(BOOL, struct vhost_backend_state, has_features),
+	HANDOVER_FIELD(BOOL, struct vhost_backend_state, speaks_inband),
 	HANDOVER_FIELD(NUMBER, struct vhost_backend_state, status),
 	HANDOVER_FIELD(NUMBER, struct vhost_backend_state, mtu),
 	HANDOVER_FIELD(TEXT, struct vhost_backend_state, error),

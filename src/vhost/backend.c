@@ -122,7 +122,7 @@ static void forget_session(struct vhost_backend *b)
 	vhost_inflight_forget(b);
 	b->features = 0;
 	b->protocol_features = 0;
-	b->has_features = false;
+	b->has_features = b->speaks_inband = false;
 	b->status = 0;
 	b->mtu = 0;
 	b->connected = false;

@@ -5,6 +5,9 @@
  * the one, where the ring's worker waits, and sends what workers have written to the other as a VRING_CALL. So notifications are
  * suppressed and handed over as ever, and rings with eventfds of the front-end's pay nothing.
  *
+ * QEMU agrees to everything that has a number below its last one, and knows nothing of these messages. So none is sent before the front-end
+ * has sent one, or has said that a ring has no call descriptor.
+ *
  * Each call is answered. Until it is, the ring's eventfd is not looked at, and gathers what is to be the next call. So there
  * is one call of a ring on its way at most, and they go as fast as the front-end takes them: one that does not read or answer
  * has its own interrupts late, and a ring that stops and starts meanwhile no others. Without a channel they stay in the eventfds, too. */
@@ -45,6 +48,11 @@ static void ring_called(void *arg, int fd, uint32_t events)
 		vhost_eventfd_signal(fd);
 }
 
+void vhost_inband_begin(struct vhost_backend *b)
+{
+	b->speaks_inband = b->protocol_features >> VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS & 1;
+}
+
 void vhost_inband_go_on(struct vhost_backend *b)
 {
 	if (b->channel.n_calls > 0)
@@ -68,7 +76,7 @@ void vhost_inband_repeat(struct vhost_backend *b)
 
 void vhost_inband_tell_error(struct vhost_backend *b, const struct vhost_ring *r)
 {
-	if (vhost_backend_is_inband(b) && r->err_fd < 0)
+	if (b->speaks_inband && r->err_fd < 0)
 		vhost_channel_tell(b, VHOST_USER_BACKEND_VRING_ERR, r);
 }
 
@@ -103,7 +111,7 @@ int vhost_ring_call_inband(struct vhost_backend *b, struct vhost_ring *r)
 {
 	int err;
 
-	if (!vhost_backend_is_inband(b) || r->call_fd >= 0)
+	if (!b->speaks_inband || r->call_fd >= 0)
 		return 0;
 	err = make_fd(b, &r->call_fd);
 	if (err < 0)

@@ -128,7 +128,8 @@ struct vhost_backend {
 	struct vhost_inflight inflight;
 	struct vhost_postcopy postcopy;
 	struct vhost_channel channel;
-	bool translates; /* addresses are translated by iotlb */
+	bool speaks_inband; /* the front-end has sent a notification as a message, or asked for them */
+	bool translates;    /* addresses are translated by iotlb */
 	struct vhost_iotlb iotlb;
 
 	/* To be told, or closed, when nothing is parked any more. */
@@ -239,11 +240,9 @@ bool vhost_channel_tell(struct vhost_backend *b, uint32_t request, const struct 
 
 /* backend_inband.c */
 
-static inline bool vhost_backend_is_inband(const struct vhost_backend *b)
-{
-	return b->protocol_features >> VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS & 1;
-}
-/* Ring parked: where it was agreed to, and the front-end has given no eventfd, one of ours. 0 or negative errno with a reason. */
+/* The front-end does more than agree to in-band notifications, which QEMU does as well. If they were agreed to at all. */
+void vhost_inband_begin(struct vhost_backend *b);
+/* Ring parked: where the front-end speaks so, and has given no eventfd, one of ours. 0 or negative errno with a reason. */
 int vhost_ring_kick_inband(struct vhost_backend *b, struct vhost_ring *r);
 int vhost_ring_call_inband(struct vhost_backend *b, struct vhost_ring *r);
 /* Its call_fd came from another process, where it was ours; looked at from vhost_inband_go_on() on. 0 or negative errno. */

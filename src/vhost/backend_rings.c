@@ -303,6 +303,7 @@ VHOST_HANDLER(vhost_handle_vring_kick)
 {
 	if (p->state.num != 0)
 		return vhost_backend_reason(b, -EINVAL, "number %u, which is reserved", p->state.num);
+	vhost_inband_begin(b);
 	if (!r->started)
 		return start_with_message(b, r);
 	if (vhost_eventfd_signal(r->kick_fd))
@@ -320,6 +321,8 @@ VHOST_HANDLER(vhost_handle_set_vring_call)
 		return err;
 	lose_call_fd(b, r);
 	r->call_fd = fd;
+	if (fd < 0)
+		vhost_inband_begin(b);
 	err = vhost_ring_call_inband(b, r);
 	if (err == 0 && r->vq.running)
 		err = signal_call(b, r);

@@ -89,6 +89,7 @@ VHOST_HANDLER(vhost_handle_set_protocol_features)
 		return vhost_backend_reason(b, -EPROTO, "protocol feature %u changes while rings are started",
 					    VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS);
 	b->protocol_features = p->u64;
+	b->speaks_inband = b->speaks_inband && (p->u64 & inband);
 	return follow_iommu(b);
 }
 

@@ -113,6 +113,7 @@ int vhost_backend_save(const struct vhost_backend *b, struct vhost_backend_state
 		.features = b->features,
 		.protocol_features = b->protocol_features,
 		.has_features = b->has_features,
+		.speaks_inband = b->speaks_inband,
 		.status = b->status,
 		.mtu = b->mtu,
 		.log = { .fd = -1 },
@@ -318,6 +319,7 @@ int vhost_backend_resume(struct vhost_backend *b, char *err, size_t err_size)
 	b->features = s->features;
 	b->protocol_features = s->protocol_features;
 	b->has_features = s->has_features;
+	b->speaks_inband = s->speaks_inband;
 	b->status = s->status;
 	b->mtu = s->mtu;
 	error = s->n_rings == b->n_rings ? resume_connection(b, s) : -EINVAL;

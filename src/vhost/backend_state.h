@@ -49,7 +49,7 @@ struct vhost_backend_state {
 	struct vhost_listener_state listener; /* server mode */
 	int fd; /* of the connection; -1: there is none, and nothing below means anything */
 	uint64_t features, protocol_features;
-	bool has_features;
+	bool has_features, speaks_inband;
 	uint8_t status;
 	uint16_t mtu;
 	char error[256];
