@@ -14,7 +14,7 @@
 enum {
 	/* Room for the frames of one batch: four of 64 KiB, or their copies would have left a cache of 1 MiB, where they are written and
 	 * read and written again, before they are read again. Small ones take 20 KiB. */
-	TAP_ARENA_SIZE = 320 * 1024,
+	TAP_ARENA_SIZE = 260 * 1024,
 	TAP_SCRATCH_SIZE = VNET_HDR_LEN + FRAME_LEN_MAX,
 };
 
