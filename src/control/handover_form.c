@@ -203,7 +203,9 @@ int handover_unpack(const struct handover_form *form, const json_t *object, void
 		const struct handover_field *f = &form->fields[i];
 		const json_t *value = json_object_get(object, f->name);
 
-		if (!value)
+		if (!value && f->is_newer)
+			memset((char *)to + f->offset, 0, f->size);
+		else if (!value)
 			err = runtime_fail(e, -EPROTO, "", "%s has no key \"%s\"", where, f->name);
 		else if (!unpack_field(f, value, to, fds))
 			err = runtime_fail(e, -EPROTO, "", "%s: \"%s\" has no value that is possible", where, f->name);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* handover_form.h - Structures as JSON objects and back, by one table for both directions.
  *
- * What is read has to have every key of the table. Others are left alone: they are a newer program's, for readers that can do without. */
+ * What is read has to have every key of the table, but for those that an older program of the same version did not write: without one
+ * the member is zero. Keys that are not in the table are left alone: they are a newer program's, for readers that can do without. */
 #ifndef RINGWAY_CONTROL_HANDOVER_FORM_H
 #define RINGWAY_CONTROL_HANDOVER_FORM_H
 
@@ -25,6 +26,7 @@ struct handover_field {
 	const char *name;
 	enum handover_kind kind;
 	size_t offset, size;
+	bool is_newer; /* than version 1 */
 };
 
 struct handover_form {
@@ -32,13 +34,15 @@ struct handover_form {
 	size_t n_fields;
 };
 
-#define HANDOVER_FIELD(kind, type, member)                                                    \
-	{                                                                                     \
-#member, HANDOVER_##kind, offsetof(type, member), sizeof(((type *)0)->member) \
+#define HANDOVER_FIELD_SINCE(kind, type, member, is_newer)                                              \
+	{                                                                                               \
+#member, HANDOVER_##kind, offsetof(type, member), sizeof(((type *)0)->member), is_newer \
 	}
-#define HANDOVER_FIELD_OTHER(name)         \
-	{                                  \
-		name, HANDOVER_OTHER, 0, 0 \
+#define HANDOVER_FIELD(kind, type, member)       HANDOVER_FIELD_SINCE(kind, type, member, false)
+#define HANDOVER_FIELD_NEWER(kind, type, member) HANDOVER_FIELD_SINCE(kind, type, member, true)
+#define HANDOVER_FIELD_OTHER(name)                \
+	{                                         \
+		name, HANDOVER_OTHER, 0, 0, false \
 	}
 
 /* New reference; descriptors go to `fds`. */

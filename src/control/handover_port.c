@@ -52,7 +52,7 @@ static const struct handover_field ring_fields[] = {
 	HANDOVER_FIELD(BOOL, struct vhost_ring_state, logs_used),
 	HANDOVER_FIELD(BOOL, struct vhost_ring_state, placed),
 	HANDOVER_FIELD(BOOL, struct vhost_ring_state, waits),
-	HANDOVER_FIELD(BOOL, struct vhost_ring_state, calls_inband),
+	HANDOVER_FIELD_NEWER(BOOL, struct vhost_ring_state, calls_inband),
 	HANDOVER_FIELD(NUMBER, struct vhost_ring_state, num),
 	HANDOVER_FIELD(NUMBER, struct vhost_ring_state, base),
 	HANDOVER_FIELD(NUMBER, struct vhost_ring_state, desc_user_addr),
@@ -77,7 +77,7 @@ FORM(inflight_form, inflight_fields);
 static const struct handover_field channel_fields[] = {
 	HANDOVER_FIELD(FD, struct vhost_channel_state, fd),
 	HANDOVER_FIELD(NUMBER, struct vhost_channel_state, n_unanswered),
-	HANDOVER_FIELD(NUMBER, struct vhost_channel_state, n_calls),
+	HANDOVER_FIELD_NEWER(NUMBER, struct vhost_channel_state, n_calls),
 	HANDOVER_FIELD_OTHER("answer"),
 };
 FORM(channel_form, channel_fields);
@@ -87,7 +87,7 @@ static const struct handover_field vhost_fields[] = {
 	HANDOVER_FIELD(NUMBER, struct vhost_backend_state, features),
 	HANDOVER_FIELD(NUMBER, struct vhost_backend_state, protocol_features),
 	HANDOVER_FIELD(BOOL, struct vhost_backend_state, has_features),
-	HANDOVER_FIELD(BOOL, struct vhost_backend_state, speaks_inband),
+	HANDOVER_FIELD_NEWER(BOOL, struct vhost_backend_state, speaks_inband),
 	HANDOVER_FIELD(NUMBER, struct vhost_backend_state, status),
 	HANDOVER_FIELD(NUMBER, struct vhost_backend_state, mtu),
 	HANDOVER_FIELD(TEXT, struct vhost_backend_state, error),

@@ -165,9 +165,10 @@ def between(lab, daemon, way):
     process.wait()
 
 
-def test_newer_document_with_more_in_it(lab):
+@pytest.mark.parametrize("way", ["adds keys", "lacks keys"])
+def test_document_of_a_newer_or_an_older_program(lab, way):
     daemon = lab.network(["a", "b"])
-    with traffic(daemon), between(lab, daemon, "adds keys"):
+    with traffic(daemon), between(lab, daemon, way):
         pid = daemon.process.pid
         assert daemon.handover()["took_over"]["pid"] == pid
         nothing_ended(daemon)

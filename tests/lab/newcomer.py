@@ -92,12 +92,26 @@ def add_keys(tree):
             add_keys(value)
 
 
+NEWER_KEYS = {"calls_inband", "n_calls", "speaks_inband"}
+
+
+def drop_keys(tree):
+    """What a program wrote that was before them, and of the same version."""
+    if isinstance(tree, dict):
+        for key in tree.keys() & NEWER_KEYS:
+            del tree[key]
+    for value in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+        drop_keys(value)
+
+
 def change(document, way):
     if way == "adds keys":
         names = set(document.get("ports", ()))
         add_keys(document)
         for name in set(document.get("ports", ())) - names:  # a port that nobody knows is no key
             del document["ports"][name]
+    elif way == "lacks keys":
+        drop_keys(document)
     elif way == "another version" and "version" in document:
         document["version"] = 2
     elif way == "other places" and "stopped_ns" in document:
@@ -131,7 +145,7 @@ def between(run_dir, way):
 if __name__ == "__main__":
     run_dir, way = sys.argv[1:]
     try:
-        if way in ("adds keys", "another version", "other places"):
+        if way in ("adds keys", "lacks keys", "another version", "other places"):
             between(run_dir, way)
         else:
             newcomer(connect(f"{run_dir}/handover.sock"), way)
