@@ -32,7 +32,6 @@
 
 enum {
 	EVENT_CHECK_NS = 20 * 1000, /* while lanes are polled, look for events of the others this often */
-	EMPTY_PER_CLOCK = 8,        /* rounds without frames, of less than a microsecond, for one look at the clock */
 	WAITING_NAP_NS = 50 * 1000, /* nothing to do but to try full receivers again */
 	SPARE_BATCHES = 8,
 	EVENTS = 64,
@@ -236,7 +235,6 @@ static void *thread_main(void *arg)
 {
 	struct worker *w = arg;
 	enum lane_result result = LANE_BUSY;
-	unsigned n_empty = 0;
 	char name[16];
 
 	snprintf(name, sizeof(name), "worker/%u", w->options.idx);
@@ -250,18 +248,14 @@ static void *thread_main(void *arg)
 	urcu_qsbr_register_thread();
 	sem_post(&w->started);
 	while (!w->stopping) {
-		/* In vain: the clock can be a little late, and the time since is spent on looking, too. */
-		bool again = result == LANE_EMPTY && ++n_empty % EMPTY_PER_CLOCK;
-
-		if (!again)
-			w->ctx.now_ns = clock_ns();
+		w->ctx.now_ns = clock_ns();
 		w->ctx.snapshot = load_acquire(w->options.published); /* pairs with runtime_publish() */
 		take_request(w);
 		if (unlikely(w->motion != MOVING) && !w->stopping && !holds_frames(w)) {
 			stand_still(w);
 			continue;
 		}
-		if (!again)
+		if (result != LANE_EMPTY) /* else the time since counts as looking in vain, too */
 			account_lap(ACCOUNT_OTHER, 0);
 		result = turn(w);
 		counter_add(&w->stats.rounds, 1);
