@@ -8,6 +8,7 @@ from .process import Process, Skip, eventually, lacking
 
 PROMPT = "testpmd> "
 RING_SIZE = 256
+MBUF_SIZE = 2048
 
 
 def mac(port):
@@ -30,12 +31,14 @@ class Testpmd:
         vdevs = [f"--vdev=net_virtio_user{i},path={path},mac={mac(i)},queues={queues},queue_size={RING_SIZE},{args}"
                  for i, (path, args) in enumerate(ports)]
         large = [f"--max-pkt-len={frame_max + 4}", "--enable-scatter"] if frame_max > 1514 else []
+        # A receive ring full of them, and a transmit ring of indirect tables with a frame's pieces each: used ones are taken back late.
+        mbufs = RING_SIZE * (1 + -(-frame_max // MBUF_SIZE)) * queues * len(ports) + 4096
         # Without hugepages DPDK takes its memory from one memfd, which can be shared as well.
         self.process = Process(
             ["stdbuf", "-oL", "dpdk-testpmd", "--lcores=0@0,1@1", "--no-huge", "--no-shconf", "-m", "512", "--no-pci", "--no-telemetry",
              f"--file-prefix={directory.name}-{name}", *vdevs, "--", "-i", "--forward-mode=io", "--nb-cores=1",
              f"--rxq={queues}", f"--txq={queues}", f"--rxd={RING_SIZE}", f"--txd={RING_SIZE}",
-             f"--total-num-mbufs={2 * RING_SIZE * queues * len(ports) + 4096}", *large,
+             f"--total-num-mbufs={mbufs}", *large,
              *(f"--eth-peer={i},{mac(i ^ 1)}" for i in range(len(ports)))],
             directory / f"{name}.log", stdin=subprocess.PIPE)
 
