@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "base/prefetch.h"
 
 enum {
 	COPY_SHORT_MAX = 128,
@@ -55,18 +56,6 @@ static always_inline void copy_string(void *to, const void *from, size_t n)
 	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
 }
 
-/* A function that does nothing but __builtin_prefetch() is nothing to a compiler, which may leave out calls to it. */
-static always_inline void prefetch_to_read(const void *p)
-{
-	__asm__ volatile("prefetcht0 %0" : : "m"(*(const char *)p));
-}
-
-/* __builtin_prefetch(p, 1) is a prefetch for reading, unless the compiler may suppose a newer machine than the oldest. */
-static always_inline void prefetch_to_write(const void *p)
-{
-	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
-}
-
 #else
 
 enum { copy_has_string = false };
@@ -74,18 +63,6 @@ enum { copy_has_string = false };
 static always_inline void copy_string(void *to, const void *from, size_t n)
 {
 	memcpy(to, from, n);
-}
-
-static always_inline void prefetch_to_read(const void *p)
-{
-	__builtin_prefetch(p);
-	__asm__ volatile("");
-}
-
-static always_inline void prefetch_to_write(const void *p)
-{
-	__builtin_prefetch(p, 1);
-	__asm__ volatile("");
 }
 
 #endif

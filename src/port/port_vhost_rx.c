@@ -9,6 +9,7 @@
 
 #include "base/barrier.h"
 #include "base/copy.h"
+#include "base/prefetch.h"
 #include "packet/rarp.h"
 #include "port/port_vhost_priv.h"
 #include "virtio/virtq_run.h"
@@ -52,8 +53,8 @@ static void frame_from_chain(struct frame *f, const struct iovec *iov, const str
 		.dst = FRAME_DST_NONE,
 	};
 	if (likely(chain->n_iov)) {
-		__builtin_prefetch(iov->iov_base);
-		__builtin_prefetch((const uint8_t *)iov->iov_base + CACHE_LINE);
+		prefetch_to_read(iov->iov_base);
+		prefetch_to_read((const uint8_t *)iov->iov_base + CACHE_LINE);
 	}
 }
 

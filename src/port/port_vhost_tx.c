@@ -9,6 +9,7 @@
 #include "base/account.h"
 #include "base/barrier.h"
 #include "base/copy.h"
+#include "base/prefetch.h"
 #include "packet/csum.h"
 #include "packet/offload_fit.h"
 #include "port/port_vhost_priv.h"

@@ -22,7 +22,7 @@
 
 #include "base/barrier.h"
 #include "base/compiler.h"
-#include "base/copy.h"
+#include "base/prefetch.h"
 
 struct fdb;
 

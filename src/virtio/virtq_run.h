@@ -18,7 +18,7 @@
 #ifndef RINGWAY_VIRTIO_VIRTQ_RUN_H
 #define RINGWAY_VIRTIO_VIRTQ_RUN_H
 
-#include "base/copy.h"
+#include "base/prefetch.h"
 #include "virtio/virtq.h"
 
 enum { VIRTQ_RUN_AHEAD = 16 /* packed descriptors and used entries, to be asked for ahead of their time */ };
