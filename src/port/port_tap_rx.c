@@ -4,6 +4,7 @@
  * One read(2) per frame, into one piece of the queue's arena: the virtio_net_hdr and the frame behind it, whose first bytes are
  * its head where they lie. The frames of a batch lie there one after the other until rx_done. A single buffer costs the kernel
  * less than a list of them does, for a small frame a seventh of the call. */
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@ enum {
 	HDR_AT = FRAME_AT - VNET_HDR_LEN,
 	PLACE_MAX = FRAME_AT + FRAME_LEN_MAX, /* bytes of the arena for a frame */
 };
+static_assert(TAP_ARENA_SIZE % CACHE_LINE == 0, "the last place, rounded up to a line, ends in the arena");
 
 /* Bytes of the arena for a frame of `len` bytes, with room for its head to grow. */
 static size_t place_len(size_t len)

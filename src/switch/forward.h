@@ -26,7 +26,8 @@ void forward_batch(const struct snapshot *s, struct port *from, unsigned queue, 
 /* Try again what waits; what has waited too long is dropped. True when nothing waits any more. */
 bool forward_retry(const struct snapshot *s, struct batch *b, uint64_t now_ns);
 
-/* Drop what waits, of all destinations, counted as `reason` there (DROP_NONE: as what it waits for, a full or a paused receiver); or only of the one with index `dst`. */
+/* Drop what waits, of all destinations, counted as `reason` there (DROP_NONE: as what it waits for, a full or a paused receiver); or
+ * only of the one with index `dst`. */
 void forward_drop_waiting(const struct snapshot *s, struct batch *b, enum drop_reason reason);
 void forward_drop_waiting_for(struct batch *b, uint16_t dst);
 

@@ -48,7 +48,6 @@ static int take_answer(struct vhost_backend *b)
 {
 	struct vhost_channel *ch = &b->channel;
 	const struct vhost_user_header *h = &ch->socket.msg.header;
-
 	unsigned *n = h->request == VHOST_USER_BACKEND_VRING_CALL ? &ch->n_calls : &ch->n_unanswered;
 
 	if ((h->request != VHOST_USER_BACKEND_IOTLB_MSG && h->request != VHOST_USER_BACKEND_VRING_CALL) ||
