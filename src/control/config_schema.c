@@ -104,7 +104,9 @@ static const struct config_key config_keys[] = {
 	  .help = "adaptive: poll while frames come and sleep when they do not. always: never sleep. "
 		  "never: sleep as soon as a queue is empty." },
 	{ "busy_poll_us", KEY_NUMBER, FIELD(config, busy_poll_us), .max = 10000, .fallback = "50",
-	  .help = "Microseconds without a frame after which a worker sleeps." },
+	  .help =
+	      "Microseconds after a frame for which a worker looks for the next one before it waits, at most: less for "
+	      "a queue whose frames come rarely, down to an eighth." },
 	{ "accounting", KEY_WORD, FIELD(config, accounting), .words = accounting_words, .fallback = "stages",
 	  .help = "stages: workers count the cycles of each stage of their work. none: they do not." },
 	{ "api", KEY_OBJECT, .object = &api_schema, .help = "The REST API." },

@@ -35,6 +35,16 @@ void lane_destroy(struct lane *lane)
 	free(lane);
 }
 
+enum { POLL_LEAST_SHIFT = 3, LONG_PAUSE = 4 };
+
+void lane_adapt(struct lane *lane, uint64_t now_ns, uint64_t most_ns)
+{
+	bool was_long = now_ns - lane->last_frame_ns > LONG_PAUSE * most_ns;
+	uint64_t poll_ns = was_long ? lane->poll_ns / 2 : lane->poll_ns * 2;
+
+	lane->poll_ns = MIN(MAX(poll_ns, most_ns >> POLL_LEAST_SHIFT), most_ns);
+}
+
 /* How long frames gather behind others. The first after a pause does not wait, and when a whole batch is there, nobody does. */
 enum { GATHER_NS = 20 * 1000 };
 

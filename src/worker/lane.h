@@ -7,6 +7,9 @@
  *	polled   looked at every turn; the sender is told not to notify
  *	armed    the sender notifies through wake_fd; costs nothing until it does
  *
+ * For how long it is polled in vain before it is armed depends on its pauses, as KVM's polling before it halts a virtual CPU does: frames
+ * that come soon are worth waiting for, those of a guest that says something now and then are not.
+ *
  * and a polled lane may hold a batch: frames that wait for a receiver whose ring is full. It takes in no more until they are
  * gone, and gives them up at once when control wants the queue. A receiver may hold up its senders a quarter of the time
  * (switch/forward.h); a lane is held up half of the time at most, or a few receivers that take turns could stop it. */
@@ -32,6 +35,7 @@ struct lane {
 	int polled_at;          /* index in the worker's list of polled lanes; -1: armed */
 	int wake_fd;            /* our own duplicate, registered with the worker's epoll; -1: none */
 	uint64_t last_frame_ns; /* CLOCK_MONOTONIC, of the turn in which frames were last seen */
+	uint64_t poll_ns;       /* how long after it to look before it is armed */
 	struct batch *held;
 	/* How long it may be held up in all, whoever the receivers are: as long as it was not, which is up to WAITED_MOST_NS. */
 	uint64_t held_since_ns, waited_until_ns;
@@ -65,6 +69,10 @@ static inline uint64_t lane_cycles(const struct lane *lane)
 {
 	return read_once(&lane->cycles);
 }
+
+/* An armed lane is woken at now_ns. Adapts poll_ns, which stays between an eighth of most_ns and most_ns: longer after a short pause, shorter
+ * after one of more than four times most_ns. Waking up is part of the pause, and takes as long as most polls. */
+void lane_adapt(struct lane *lane, uint64_t now_ns, uint64_t most_ns);
 
 /* Poll once, forward what came. */
 enum lane_result lane_turn(struct lane *lane, struct lane_context *ctx);

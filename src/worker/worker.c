@@ -91,6 +91,13 @@ static void poll_lane(struct worker *w, struct lane *lane)
 		lane->port->ops->rx_disarm(lane->port, lane->queue);
 }
 
+static void wake_lane(struct worker *w, struct lane *lane)
+{
+	if (lane->polled_at < 0)
+		lane_adapt(lane, w->ctx.now_ns, w->busy_poll_ns);
+	poll_lane(w, lane);
+}
+
 /* Removing swaps the last one in; the caller goes on at the same index. */
 static void unpoll_lane(struct worker *w, struct lane *lane)
 {
@@ -105,7 +112,7 @@ static void unpoll_lane(struct worker *w, struct lane *lane)
 /* A lane without frames: is it time to let it sleep? */
 static bool arm_if_idle(struct worker *w, struct lane *lane)
 {
-	if (w->options.poll == WORKER_POLL_ALWAYS || w->ctx.now_ns - lane->last_frame_ns < w->busy_poll_ns)
+	if (w->options.poll == WORKER_POLL_ALWAYS || w->ctx.now_ns - lane->last_frame_ns < lane->poll_ns)
 		return false;
 	if (!lane->port->ops->rx_arm(lane->port, lane->queue))
 		return false;
@@ -193,7 +200,7 @@ static void wait_events(struct worker *w, int64_t timeout_ns)
 		int slot = (int)events[i].data.u32;
 
 		if (slot != REQUEST_SLOT && w->lanes[slot] && w->motion == MOVING)
-			poll_lane(w, w->lanes[slot]);
+			wake_lane(w, w->lanes[slot]);
 	}
 }
 
@@ -328,6 +335,7 @@ static void do_add(struct worker *w, void *arg)
 		slot++;
 	w->lanes[slot] = a->lane;
 	a->lane->slot = slot;
+	a->lane->poll_ns = w->busy_poll_ns;
 	write_once(&w->n_lanes, w->n_lanes + 1);
 	if (a->lane->wake_fd >= 0) /* it comes from another worker */
 		wait_for_lane(w, a->lane);

@@ -2,9 +2,10 @@
 /* worker.h - A data-plane thread: it owns lanes and turns round over them.
  *
  * A turn polls each polled lane once with a budget of one batch, forwards what came, and ends in a quiescent state. Adaptive
- * like NAPI: a lane that has been empty for busy_poll_us has its notifications enabled and is not looked at again until its
- * wake_fd reports; a worker without polled lanes sleeps in epoll_wait. While some lanes are polled, the others' events are
- * looked for at least every EVENT_CHECK_NS, so the cost of a turn does not depend on how many ports are idle.
+ * like NAPI: a lane that has been empty for busy_poll_us, or less where its frames come rarely (lane.h), has its notifications
+ * enabled and is not looked at again until its wake_fd reports; a worker without polled lanes sleeps in epoll_wait. While some lanes
+ * are polled, the others' events are looked for at least every EVENT_CHECK_NS, so the cost of a turn does not depend on how many
+ * ports are idle.
  *
  * The lanes, the epoll set and the batches are the worker thread's alone. Control asks for changes: the functions below run
  * on the worker between two turns, and the caller waits for it, some tens of microseconds. Workers never wait for control. */
@@ -23,7 +24,7 @@ struct snapshot;
 struct worker;
 
 enum worker_poll {
-	WORKER_POLL_ADAPTIVE, /* poll for busy_poll_us after the last frame, then sleep */
+	WORKER_POLL_ADAPTIVE, /* poll for up to busy_poll_us after the last frame, then sleep */
 	WORKER_POLL_ALWAYS,   /* never sleep; guests need never notify */
 	WORKER_POLL_NEVER,    /* sleep as soon as there is nothing */
 };
@@ -31,7 +32,7 @@ enum worker_poll {
 struct worker_options {
 	unsigned idx; /* for its name and for people */
 	enum worker_poll poll;
-	unsigned busy_poll_us;
+	unsigned busy_poll_us;             /* at most */
 	const cpu_set_t *cpus;             /* where it may run; NULL: where the calling thread may */
 	bool account;                      /* keep an account of its cycles, by stage */
 	struct snapshot *const *published; /* where control publishes; read with load_acquire() */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_lane.c - How long a lane is held up. Ports live in memory, and time is the test's own. */
+/* test_lane.c - How long a lane is held up, and how long it is looked at in vain. Ports live in memory, and time is the test's own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -138,10 +138,34 @@ static void test_receivers_that_never_take_a_frame(void **state)
 	}
 }
 
+/* Pauses of a sender, in microseconds, and for how long its lane is looked at in vain after each. */
+static void test_polling_adapts_to_pauses(void **state)
+{
+	static const struct {
+		unsigned pause_us, poll_us;
+	} rows[] = {
+		{ 1000, 40 }, { 321, 20 }, { 1000, 10 }, { 1000, 10 }, /* no less than an eighth */
+		{ 30, 20 },   { 320, 40 }, { 20, 80 },   { 100, 80 },  /* no more than all of it */
+		{ 1000, 40 }, { 85, 80 },  { 1000, 40 }, { 1000, 20 },
+	};
+	const uint64_t most_ns = 80 * NSEC_PER_USEC;
+
+	(void)state;
+	lane->poll_ns = most_ns;
+	lane->last_frame_ns = NSEC_PER_SEC;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		lane_adapt(lane, NSEC_PER_SEC + rows[i].pause_us * NSEC_PER_USEC, most_ns);
+		assert_int_equal(lane->poll_ns, rows[i].poll_us * NSEC_PER_USEC);
+	}
+	lane_adapt(lane, 2 * NSEC_PER_SEC, 0); /* never polled */
+	assert_int_equal(lane->poll_ns, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_receivers_that_never_take_a_frame, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_polling_adapts_to_pauses, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
