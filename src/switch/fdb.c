@@ -24,6 +24,9 @@ enum {
 	CAPACITY_MIN = 64,
 	N_PORTS = 1 << 16,
 	PLACES_PER_ENTRY = 2,
+	NEARLY_FULL = 3,  /* empty places left in a bucket */
+	LARGE_SHARE = 4,  /* a quarter of a table is much for one port */
+	MORE_BUCKETS = 4, /* in which an entry is sought that makes room in a full table */
 };
 
 #define KEY_MASK  ((1ull << FDB_PORT_SHIFT) - 1)
@@ -37,6 +40,7 @@ struct fdb {
 
 	pthread_mutex_t lock cache_aligned;
 	unsigned count;
+	unsigned hand; /* the bucket where the next entry is sought that makes room */
 	uint64_t evictions;
 	uint32_t *port_count; /* [N_PORTS]: untouched pages cost nothing */
 };
@@ -251,13 +255,12 @@ static bool may_replace(const struct fdb *fdb, uint16_t port, uint64_t entry, bo
 	return !only_own && port_count(fdb, entry) > fdb->port_count[port];
 }
 
-static struct place find_victim(const struct fdb *fdb, struct fdb_bucket *const buckets[2], uint16_t port,
+/* `best` or what gives way sooner among the entries of the bucket. */
+static struct place find_victim(const struct fdb *fdb, struct place best, struct fdb_bucket *bucket, uint16_t port,
 				bool only_own, uint32_t now_s)
 {
-	struct place best = { NULL, 0 };
-
-	for (unsigned i = 0; i < 2 * FDB_WAYS; i++) {
-		struct place p = { buckets[i / FDB_WAYS], i % FDB_WAYS };
+	for (unsigned i = 0; i < FDB_WAYS; i++) {
+		struct place p = { bucket, i };
 
 		if (!may_replace(fdb, port, place_entry(p), only_own))
 			continue;
@@ -271,12 +274,21 @@ static struct place find_victim(const struct fdb *fdb, struct fdb_bucket *const 
 static bool make_room(struct fdb *fdb, struct fdb_bucket *const buckets[2], uint16_t port, bool need_place,
 		      uint32_t now_s)
 {
-	bool at_limit = fdb->port_count[port] >= fdb->port_limit;
-	struct place victim;
+	bool at_limit = fdb->port_count[port] >= fdb->port_limit, is_full = fdb->count >= fdb->capacity;
+	bool has_place = find_empty(buckets).bucket;
+	bool may_be_elsewhere = !at_limit && has_place && fdb->port_count[port] < fdb->capacity / LARGE_SHARE;
+	struct place victim = { NULL, 0 };
 
-	if (!at_limit && (!need_place || (fdb->count < fdb->capacity && find_empty(buckets).bucket)))
+	if (!at_limit && (!need_place || (!is_full && has_place)))
 		return true;
-	victim = find_victim(fdb, buckets, port, at_limit, now_s);
+	for (unsigned i = 0; i < 2; i++)
+		victim = find_victim(fdb, victim, buckets[i], port, at_limit, now_s);
+	/* It need not be from these buckets: two may well have none of the port that fills the table, unless it is this one. */
+	for (unsigned i = 0; i < MORE_BUCKETS && may_be_elsewhere; i++) {
+		struct fdb_bucket *bucket = &fdb->table.buckets[fdb->hand++ & fdb->table.mask];
+
+		victim = find_victim(fdb, victim, bucket, port, false, now_s);
+	}
 	if (!victim.bucket)
 		return false;
 	evict(fdb, victim);

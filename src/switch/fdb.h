@@ -7,11 +7,14 @@
  * without a lock. Ageing is done by the control thread, a slice at a time.
  *
  * Fairness: memory is bounded by `capacity`, each port by `port_limit`. A port at its limit replaces its own oldest entry
- * among the candidate buckets, or learns nothing. When the table or both candidate buckets are full, the port that has most
- * entries in the table, of those present in the two, gives up its oldest one there; but a port never pushes out an entry of
- * another one that has no more entries than itself: it learns nothing then. So a guest that invents addresses pushes out its
- * own. The hash is keyed with random bits, so that addresses cannot be chosen to collide. There are twice as many places as
- * entries: with two candidate buckets the table fills up before a bucket does. */
+ * among the candidate buckets, or learns nothing. When both candidate buckets are full, the port that has most entries in the table, of
+ * those present in the two, gives up its oldest one there; when the table is full, of those present in these and a few more that
+ * are looked at in turn. But a port never pushes out an entry of another one that has no more entries than itself: it learns nothing
+ * then. So a guest that invents addresses pushes out its own.
+ *
+ * The hash is keyed with random bits, so that addresses cannot be chosen to collide. There are twice as many places as
+ * entries: with two candidate buckets the table fills up before a bucket does.
+ */
 #ifndef RINGWAY_SWITCH_FDB_H
 #define RINGWAY_SWITCH_FDB_H
 
