@@ -213,13 +213,13 @@ static void evict(struct fdb *fdb, struct place p)
 	write_once(&fdb->evictions, fdb->evictions + 1);
 }
 
-/* An empty place in the emptier one of two buckets. */
+/* An empty place in the first bucket unless that is nearly full, else in the emptier one of the two. */
 static struct place find_empty(struct fdb_bucket *const buckets[2])
 {
 	struct place best = { NULL, 0 };
 	unsigned best_n = 0;
 
-	for (unsigned b = 0; b < 2; b++) {
+	for (unsigned b = 0; b < 2 && best_n <= NEARLY_FULL; b++) {
 		unsigned n = 0, way = 0;
 
 		for (unsigned i = FDB_WAYS; i-- > 0;)

@@ -2,7 +2,8 @@
 /* fdb.h - Which port each MAC address was last seen on. One table per network.
  *
  * Looked up per frame by every worker without a lock: an entry is one 64-bit word (address and port index), a bucket of eight is
- * one cache line, an address may be in two buckets. So a look-up touches at most two lines, whatever the number of entries.
+ * one cache line, an address may be in two buckets and nearly always is in the first. So a look-up touches a line, two at most,
+ * whatever the number of entries.
  * Learning a new or moved address takes the table's lock; refreshing a known one writes its time stamp at most once a second,
  * without a lock. Ageing is done by the control thread, a slice at a time.
  *
@@ -13,7 +14,7 @@
  * then. So a guest that invents addresses pushes out its own.
  *
  * The hash is keyed with random bits, so that addresses cannot be chosen to collide. There are twice as many places as
- * entries: with two candidate buckets the table fills up before a bucket does.
+ * entries, and the second bucket is used before the first is full: so the table fills up before a bucket does.
  */
 #ifndef RINGWAY_SWITCH_FDB_H
 #define RINGWAY_SWITCH_FDB_H
@@ -126,37 +127,35 @@ static always_inline bool fdb_entry_has_key(uint64_t entry, uint64_t key)
 	return (entry ^ key) << (64 - FDB_PORT_SHIFT) == 0;
 }
 
-/* The port of `key` if it is in this bucket. */
-static always_inline uint16_t fdb_bucket_port(const struct fdb_bucket *b, uint64_t key)
+/* The entry of `key` if it is in this bucket, else 0. */
+static always_inline uint64_t fdb_bucket_entry(const struct fdb_bucket *b, uint64_t key)
 {
 	for (unsigned i = 0; i < FDB_WAYS; i++) {
 		uint64_t entry = read_once(&b->entries[i]);
 
 		if (fdb_entry_has_key(entry, key))
-			return fdb_entry_port(entry);
+			return entry;
 	}
-	return FDB_NO_PORT;
+	return 0;
 }
 
 static inline uint16_t fdb_lookup(const struct fdb *fdb, uint64_t key)
 {
 	const struct fdb_table *t = (const struct fdb_table *)(const void *)fdb; /* its first member, see fdb.c */
-	uint64_t hash = fdb_hash(t, key);
-	uint16_t port = fdb_bucket_port(fdb_first_bucket(t, hash), key);
+	uint64_t hash = fdb_hash(t, key), entry = fdb_bucket_entry(fdb_first_bucket(t, hash), key);
 
-	if (port == FDB_NO_PORT)
-		port = fdb_bucket_port(fdb_second_bucket(t, hash), key);
-	return port;
+	if (unlikely(!entry))
+		entry = fdb_bucket_entry(fdb_second_bucket(t, hash), key);
+	return fdb_entry_port(entry);
 }
 
-/* The address will be looked up in a moment, or learned. Of the times, which are half a line for a bucket, those of the first bucket. */
+/* The address will be looked up in a moment, or learned. Nearly all are in their first bucket. */
 static always_inline void fdb_prefetch(const struct fdb *fdb, uint64_t key, bool learned)
 {
 	const struct fdb_table *t = (const struct fdb_table *)(const void *)fdb;
 	uint64_t hash = fdb_hash(t, key);
 
 	prefetch_to_read(fdb_first_bucket(t, hash));
-	prefetch_to_read(fdb_second_bucket(t, hash));
 	if (learned)
 		prefetch_to_read(&t->seen_s[hash >> t->first_shift]);
 }

@@ -301,6 +301,24 @@ static void test_buckets_do_not_overflow(void **state)
 	}
 }
 
+/* A look-up touches one line: even in a full table, hardly one address in ten is in its second bucket. */
+static void test_most_are_in_their_first_bucket(void **state)
+{
+	enum { N = 8192 };
+	struct fdb *fdb = fdb_create(N, 0, 300);
+	const struct fdb_table *t = (const struct fdb_table *)(const void *)fdb;
+	unsigned n_first = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < N; i++)
+		assert_true(fdb_learn(fdb, addr(1, i), 1, 0));
+	for (unsigned i = 0; i < N; i++)
+		n_first += fdb_bucket_entry(fdb_first_bucket(t, fdb_hash(t, addr(1, i))), addr(1, i)) != 0;
+	assert_in_range(n_first, N * 4 / 5, N - 1); /* and some are in the other, which is looked at, too */
+	assert_int_equal(n_found(fdb, 1, N, 1), N);
+	fdb_destroy(fdb);
+}
+
 struct listing {
 	unsigned n, stop_at;
 	uint64_t ports_sum, ages_sum;
@@ -422,6 +440,7 @@ int main(void)
 		cmocka_unit_test(test_oldest_entry_gives_way),
 		cmocka_unit_test(test_hundred_thousand_addresses),
 		cmocka_unit_test(test_buckets_do_not_overflow),
+		cmocka_unit_test(test_most_are_in_their_first_bucket),
 		cmocka_unit_test(test_for_each),
 		cmocka_unit_test(test_readers_and_learners),
 	};
