@@ -6,9 +6,9 @@ import pathlib
 import shutil
 import subprocess
 
+from lab import hugepages
 from lab.process import BUILD
 
-from . import hugepages
 from .peer import LOAD_CORE, SWITCH_CORE, HostPeer, LoopPeer, Unavailable, on_core, wait_for
 
 SCHEMA = pathlib.Path("/usr/share/openvswitch/vswitch.ovsschema")

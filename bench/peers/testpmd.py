@@ -4,7 +4,8 @@
 import subprocess
 import time
 
-from . import hugepages
+from lab import hugepages
+
 from .peer import LOAD_CORE, SWITCH_CORE, LoopPeer, wait_for
 
 

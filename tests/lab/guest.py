@@ -87,12 +87,13 @@ class Job:
 
 class Guest:
     """`attach_args`: arguments for QEMU that give memory and network cards, in place of ours; `extra_args`: more of them.
-    `iommu`: Intel's, and the network cards behind it."""
+    `iommu`: Intel's, and the network cards behind it. `huge_pages`: those of its memory, see hugepages.py."""
 
-    def __init__(self, name, nics, directory, cpus=1, memory_mb=MEMORY_MB, attach_args=(), extra_args=(), iommu=False):
+    def __init__(self, name, nics, directory, cpus=1, memory_mb=MEMORY_MB, attach_args=(), extra_args=(), iommu=False,
+                 huge_pages=False):
         self.name, self.nics, self.dir = name, nics, pathlib.Path(directory)
         self.cpus, self.memory_mb, self.attach_args, self.extra_args = cpus, memory_mb, list(attach_args), list(extra_args)
-        self.iommu = iommu
+        self.iommu, self.huge_pages = iommu, huge_pages
         self.process = None
         self.jobs = {}
         self.ids = itertools.count(1)
@@ -129,8 +130,9 @@ class Guest:
         ]
         if self.attach_args:
             return argv + self.attach_args
-        argv += ["-m", str(self.memory_mb), "-object", f"memory-backend-memfd,id=mem,size={self.memory_mb}M,share=on",
-                 "-machine", "memory-backend=mem"]
+        huge = ",hugetlb=on" if self.huge_pages else ""
+        argv += ["-m", str(self.memory_mb), "-machine", "memory-backend=mem",
+                 "-object", f"memory-backend-memfd,id=mem,size={self.memory_mb}M,share=on{huge}"]
         if self.iommu:  # before the devices that it is for
             argv += ["-device", "intel-iommu,intremap=off,device-iotlb=on"]
         for i, nic in enumerate(self.nics):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DPDK's memory. The kernel's setting is put back at the end."""
+"""Huge pages for a guest or for DPDK. The kernel's setting is put back at the end."""
 
 import pathlib
 
-from .peer import Unavailable
+from .process import IS_ROOT, Skip
 
 SETTING = pathlib.Path("/proc/sys/vm/nr_hugepages")
 
@@ -18,8 +18,10 @@ def need(lab, mb):
     free, size_kb = free_mb()
     if free >= mb:
         return
+    if not IS_ROOT:
+        raise Skip("only root sets huge pages aside")
     before = SETTING.read_text()
     SETTING.write_text(str(int(before) + (mb - free) * 1024 // size_kb))
     lab.callback(SETTING.write_text, before)
     if free_mb()[0] < mb:
-        raise Unavailable(f"{mb} MB of huge pages cannot be had")
+        raise Skip(f"{mb} MB of huge pages cannot be had")
