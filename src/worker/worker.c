@@ -31,7 +31,8 @@
 /* syscalls worker: epoll_pwait2 ppoll epoll_wait epoll_ctl write fcntl close */
 
 enum {
-	EVENT_CHECK_NS = 20 * 1000, /* while lanes are polled, look for events of the others this often */
+	EVENT_CHECK_NS = 20 * 1000, /* while lanes are polled, look for events of the others this often, */
+	EMPTY_CHECK_NS = 2 * 1000,  /* and this often while they are polled in vain */
 	WAITING_NAP_NS = 50 * 1000, /* nothing to do but to try full receivers again */
 	SPARE_BATCHES = 8,
 	EVENTS = 64,
@@ -213,9 +214,11 @@ static void rest(struct worker *w, enum lane_result result)
 		counter_add(&w->stats.wakeups, 1);
 	} else if (result == LANE_WAITING && w->options.poll != WORKER_POLL_ALWAYS) {
 		wait_events(w, WAITING_NAP_NS);
-	} else if ((w->n_polled < w->n_lanes && result == LANE_EMPTY) ||
-		   w->ctx.now_ns - w->events_checked_ns > EVENT_CHECK_NS) {
-		wait_events(w, 0);
+	} else {
+		bool others_wait = result == LANE_EMPTY && w->n_polled < w->n_lanes;
+
+		if (w->ctx.now_ns - w->events_checked_ns > (others_wait ? EMPTY_CHECK_NS : EVENT_CHECK_NS))
+			wait_events(w, 0);
 	}
 }
 
