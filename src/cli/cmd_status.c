@@ -16,7 +16,7 @@ static void print_daemon(const json_t *s)
 	table_cell(t, "run directory");
 	table_cell(t, "%s", cli_text(s, "run_dir"));
 	table_cell(t, "polling");
-	table_cell(t, "%s, asleep after %lld us without a frame", cli_text(s, "poll"),
+	table_cell(t, "%s, asleep after %lld us without a frame at most", cli_text(s, "poll"),
 		   (long long)cli_number(s, "busy_poll_us"));
 	table_cell(t, "CPU time");
 	table_cell(t, "%s", format_duration(buf, (double)cli_number(s, "cpu_ns") / 1e9));
