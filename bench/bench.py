@@ -20,9 +20,17 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 import report  # noqa: E402
 from lab.lab import Lab  # noqa: E402
 from lab.process import Skip  # noqa: E402
-from peers import ALONE, LOOP, TAPS  # noqa: E402
+from peers import ALONE, CROWD, LOOP, TAPS  # noqa: E402
 from peers.peer import Unavailable  # noqa: E402
-from rows import ALONE_ROWS, HOST_ROWS, LOOP_ROWS, Failed  # noqa: E402
+from rows import ALONE_ROWS, CROWD_ROWS, HOST_ROWS, LOOP_ROWS, Failed  # noqa: E402
+
+# What is compared with what: the name of its plot, its title, peers and rows.
+GROUPS = (
+    ("loop", "Between two VMs (vhost-user)", LOOP, LOOP_ROWS),
+    ("crowd", "Between two VMs of 256, 254 of them idle, with 100,000 addresses learned", CROWD, CROWD_ROWS),
+    ("alone", "The switch alone (in one process)", ALONE, ALONE_ROWS),
+    ("host", "Between two hosts (taps)", TAPS, HOST_ROWS),
+)
 
 
 def start_peers(lab, kinds, chosen):
@@ -58,7 +66,7 @@ def measure(row, peers, rounds, seconds):
     return results
 
 
-def measure_group(title, kinds, rows, options, table):
+def measure_group(name, title, kinds, rows, options, table):
     rows = [r for r in rows if re.search(options.rows, r.key) and (r.quick or not options.quick)]
     if not rows:
         return
@@ -67,7 +75,7 @@ def measure_group(title, kinds, rows, options, table):
         peers = start_peers(lab, kinds, options.peers)
         try:
             for row in rows:
-                table.add(title, row, measure(row, peers, options.rounds, options.seconds))
+                table.add(name, title, row, measure(row, peers, options.rounds, options.seconds))
         finally:
             for peer in peers:
                 peer.thaw()
@@ -94,9 +102,8 @@ def main():
     if os.cpu_count() < 2:
         sys.exit("bench: needs a core for the switch and one for its load")
     table = report.Table(options)
-    measure_group("Between two VMs (vhost-user)", LOOP, LOOP_ROWS, options, table)
-    measure_group("The switch alone (in one process)", ALONE, ALONE_ROWS, options, table)
-    measure_group("Between two hosts (taps)", TAPS, HOST_ROWS, options, table)
+    for group in GROUPS:
+        measure_group(*group, options, table)
     table.write(options.out)
 
 

@@ -66,15 +66,15 @@ def machine():
 
 class Table:
     def __init__(self, options):
-        self.groups = {}
+        self.groups = {}  # name: title and entries
         self.top = {"machine": machine(), "rounds": options.rounds, "seconds": options.seconds}
         m = self.top["machine"]
         print(f"{m['cpu']}, {m['cores']} cores, Linux {m['kernel']}, {m['commit']}; load before {m['load_before']:.2f}")
         if m["load_before"] > 0.5:
             print("The machine is not idle: figures are not worth much.")
 
-    def add(self, group, row, results):
-        self.groups.setdefault(group, []).append((row, results))
+    def add(self, name, title, row, results):
+        self.groups.setdefault(name, (title, []))[1].append((row, results))
         us = results.get(US, Result()).median
         print(f"{row.title} ({row.unit}, {'more' if row.more_is_better else 'less'} is better)")
         for name, r in results.items():
@@ -88,11 +88,11 @@ class Table:
 
     def tree(self):
         rows = []
-        for group, entries in self.groups.items():
+        for title, entries in self.groups.values():
             for row, results in entries:
                 us = results.get(US, Result()).median
                 rows.append({
-                    "group": group, "key": row.key, "title": row.title, "unit": row.unit,
+                    "group": title, "key": row.key, "title": row.title, "unit": row.unit,
                     "more_is_better": row.more_is_better,
                     "peers": {n: {**r.tree(), "ratio": ratio(row, us, r.median)} for n, r in results.items()},
                 })
@@ -102,9 +102,9 @@ class Table:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "bench.json").write_text(json.dumps(self.tree(), indent=1) + "\n")
         names = []
-        for group, entries in self.groups.items():
-            path = directory / f"{'loop' if 'VM' in group else 'alone' if 'alone' in group else 'host'}.svg"
-            path.write_text(plot(group, entries, self.top["machine"]))
+        for name, (title, entries) in self.groups.items():
+            path = directory / f"{name}.svg"
+            path.write_text(plot(title, entries, self.top["machine"]))
             names.append(path.name)
         print(f"\nwritten to {directory}: bench.json {' '.join(names)}")
 

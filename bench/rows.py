@@ -214,6 +214,8 @@ def alone_rows():
 
 ALONE_ROWS = list(alone_rows())
 LOOP_ROWS = list(loop_rows())
+CROWD_ROWS = [dataclasses.replace(row, key=f"crowd-{row.key}", quick=row.key == "split-60") for row in LOOP_ROWS
+              if row.key in ("split-60", "packed-60", "split-1514", "latency", "idle")]
 HOST_ROWS = [
     Tcp("tcp-1", "TCP, 1 stream", "Gbit/s", quick=True, streams=1),
     Tcp("tcp-4", "TCP, 4 streams", "Gbit/s", streams=4),

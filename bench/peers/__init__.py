@@ -4,5 +4,6 @@
 from . import bridge, ovs, pasta, ringway, testpmd, vde
 
 LOOP = [ringway.Loop, testpmd.Loop, ovs.Loop]
+CROWD = [ringway.Loop, ringway.Crowd]
 ALONE = [ringway.Alone]
 TAPS = [ringway.Taps, ovs.TapsTso, ovs.Taps, vde.Taps, bridge.Bridge, pasta.Pasta]

@@ -6,7 +6,7 @@
  * Keeps a number of frames on their way in each direction, or one frame alone to see how long it takes. Works against anything
  * that speaks vhost-user, so that switches are compared under the same load. Prints one JSON object: what was asked, then per
  * sample the frames that arrived in a second, both directions together. At the end the memory of all receive buffers is
- * compared with what was sent. Addresses are 02:00:00:00:00:01 and :02. */
+ * compared with what was sent. Addresses are 02:00:00:00:00:01 and :02 unless told otherwise. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -33,11 +33,13 @@ enum {
 
 static struct options {
 	unsigned in_flight, burst, samples, gap_us;
+	uint16_t address; /* the last two bytes of the first end's; the other's is the next */
 	double seconds, warm_up;
-	bool latency;
+	bool latency, idle;
 	struct load_config end;
 } options = { .in_flight = 256,
 	      .burst = 32,
+	      .address = 1,
 	      .samples = 5,
 	      .seconds = 1,
 	      .warm_up = 0.5,
@@ -264,14 +266,16 @@ static const char usage[] =
     "  -p packed rings     -M no mergeable buffers     -i use in order     -e event indices     -o offloads\n"
     "  -s make the sockets, let the switch connect\n"
     "  -t SECONDS  of a sample (1)   -k SAMPLES (5)   -w SECONDS warm-up (0.5)\n"
-    "  -1 one frame at a time: how long it takes        -g US pause before each\n";
+    "  -1 one frame at a time: how long it takes        -g US pause before each\n"
+    "  -a NUMBER   the last two bytes of the first address, the second is the next one (1)\n"
+    "  -I attach, let each other know, and do nothing, until ended\n";
 
 static void parse_options(int argc, char **argv)
 {
 	struct load_config *e = &options.end;
 	int c;
 
-	while ((c = getopt(argc, argv, "l:n:b:q:r:P:pMieost:k:w:1g:h")) != -1) {
+	while ((c = getopt(argc, argv, "l:n:b:q:r:P:pMieost:k:w:1g:a:Ih")) != -1) {
 		switch (c) {
 		case 'l':
 			e->frame_len = (uint32_t)atoi(optarg);
@@ -324,6 +328,12 @@ static void parse_options(int argc, char **argv)
 		case 'g':
 			options.gap_us = (unsigned)atoi(optarg);
 			break;
+		case 'a':
+			options.address = (uint16_t)atoi(optarg);
+			break;
+		case 'I':
+			options.idle = true;
+			break;
 		default:
 			fputs(usage, c == 'h' ? stdout : stderr);
 			exit(c == 'h' ? 0 : 2);
@@ -336,14 +346,21 @@ static void parse_options(int argc, char **argv)
 	options.burst = MIN(options.burst, options.in_flight);
 }
 
+static uint64_t address_of(unsigned end)
+{
+	uint16_t n = (uint16_t)(options.address + end);
+
+	return 2 | (uint64_t)(n >> 8) << 32 | (uint64_t)(n & 0xff) << 40; /* fdb_key() form */
+}
+
 static void open_ends(char **sockets)
 {
 	char err[256] = "";
 
 	for (unsigned i = 0; i < 2; i++) {
 		options.end.socket = sockets[i];
-		options.end.src = htole64(2 | (uint64_t)(1 + i) << 40);
-		options.end.dst = htole64(2 | (uint64_t)(2 - i) << 40);
+		options.end.src = address_of(i);
+		options.end.dst = address_of(!i);
 		if (!load_end_open(&ends[i], &options.end, err, sizeof(err)))
 			fail(err);
 	}
@@ -373,6 +390,8 @@ int main(int argc, char **argv)
 	introduce();
 	if (ends[0].received == 0 || ends[1].received == 0)
 		fail("nothing arrives");
+	while (options.idle)
+		pause(); /* also returns after signals that others of this process use */
 	result = options.latency ? json_pack("{s:o}", "latency", measure_latencies())
 				 : json_pack("{s:o}", "frames_per_s", measure_rates());
 	if (!options.latency) {
