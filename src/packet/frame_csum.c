@@ -107,9 +107,9 @@ bool frame_finish_csum(struct frame *f)
 static void copy(struct cursor *dst, struct cursor *src, size_t n)
 {
 	while (n > 0) {
-		size_t piece = cursor_peek(dst, cursor_peek(src, n));
+		size_t there = cursor_peek(src, n), piece = cursor_peek(dst, there);
 
-		copy_far(dst->p, src->p, piece);
+		(piece < there ? copy_on : copy_far)(dst->p, src->p, piece);
 		cursor_advance(dst, piece);
 		cursor_advance(src, piece);
 		n -= piece;

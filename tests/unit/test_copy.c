@@ -11,7 +11,7 @@
 #include "base/compiler.h"
 #include "base/copy.h"
 
-enum { LEN_MAX = COPY_STRING_MAX + 100, ROOM = 64, GUARD = 0xa5 };
+enum { LEN_MAX = COPY_STREAM_MIN + 100, ROOM = 64, GUARD = 0xa5 };
 
 static uint8_t from[ROOM + LEN_MAX + ROOM], to[ROOM + LEN_MAX + ROOM];
 
@@ -38,6 +38,11 @@ static void copy_far_call(void *dst, const void *src, size_t n)
 	copy_far(dst, src, n);
 }
 
+static void copy_on_call(void *dst, const void *src, size_t n)
+{
+	copy_on(dst, src, n);
+}
+
 static void test_short(void **state)
 {
 	(void)state;
@@ -49,10 +54,17 @@ static void test_short(void **state)
 static void test_far(void **state)
 {
 	(void)state;
-	for (size_t n = 0; n <= LEN_MAX; n += n < COPY_STRING_MIN + 70 ? 1 : 61)
+	for (size_t n = 0; n <= LEN_MAX; n += n < COPY_LONG_MIN + 70 ? 1 : 61)
 		check(copy_far_call, n, ROOM - n % 7, n % 5);
-	for (size_t around = COPY_STRING_MAX - 2; around <= COPY_STRING_MAX + 2; around++)
+	for (size_t around = COPY_STREAM_MIN - 2; around <= COPY_STREAM_MIN + 2; around++)
 		check(copy_far_call, around, 1, 2);
+}
+
+static void test_long(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n <= LEN_MAX; n += n < 3 * CACHE_LINE ? 1 : 97)
+		check(copy_on_call, n, ROOM - n % 7, n % 5);
 }
 
 static int know_machine(void **state)
@@ -66,6 +78,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_short),
+		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_far), /* as on a machine that has nothing */
 		cmocka_unit_test_setup(test_far, know_machine),
 	};
