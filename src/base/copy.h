@@ -86,6 +86,22 @@ static inline void copy_on(void *to, const void *from, size_t n)
 	memcpy(dst, src, n);
 }
 
+/* Copy n bytes, and ask meanwhile for as many from `next_from` and at `next_to`, which are copied next. The ranges do not overlap. */
+static inline void copy_and_ask(void *to, const void *from, size_t n, uint8_t *next_to, const uint8_t *next_from)
+{
+	uint8_t *dst = to;
+	const uint8_t *src = from;
+
+	for (; n >= CACHE_LINE; n -= CACHE_LINE, dst += CACHE_LINE, src += CACHE_LINE) {
+		prefetch_to_read(next_from);
+		prefetch_to_write(next_to);
+		memcpy(dst, src, CACHE_LINE);
+		next_from += CACHE_LINE;
+		next_to += CACHE_LINE;
+	}
+	memcpy(dst, src, n);
+}
+
 /* Copy n bytes to lines that some other core has: buffers of guests. The ranges do not overlap. memcpy() reads each line before it writes
  * to it, one after the other; here they are asked for at once, or, where the processor can copy by lines, not read at all. Where they are in
  * a cache already, it is a tenth slower than memcpy(), else a quarter to a third faster (docs/performance.md). */

@@ -116,34 +116,68 @@ static void push_room(struct virtq *vq, const struct room *room, uint32_t len)
 	}
 }
 
+/* Where the frame goes on behind its head. */
+static const uint8_t *payload_of(const struct frame *f)
+{
+	return (const uint8_t *)f->iov->iov_base + f->iov_off;
+}
+
+/* Has it a short head, and the rest of it in one piece, as it is? */
+static bool is_plain(const struct frame *f)
+{
+	return f->head_len <= COPY_SHORT_MAX && f->iov->iov_len - f->iov_off >= f->len - f->head_len && !f->finish_csum;
+}
+
 /* Short frames that have more than a head, in two short copies; else by frame_copy(). Apart, to leave put_run() its registers. */
-static __attribute__((noinline)) void copy_longer(const struct frame *f, uint8_t *to, size_t len)
+static __attribute__((noinline)) void copy_longer(const struct frame *f, uint8_t *to, size_t room)
 {
 	uint32_t head_len = f->head_len, rest = f->len - head_len;
 
-	if (rest > COPY_SHORT_MAX || head_len > COPY_SHORT_MAX || f->finish_csum ||
-	    f->iov->iov_len - f->iov_off < rest) {
-		frame_copy(f, &(struct iovec){ to, len }, 1);
+	if (rest > COPY_SHORT_MAX || !is_plain(f)) {
+		frame_copy(f, &(struct iovec){ to, room }, 1);
 		return;
 	}
 	prefetch_to_write(to + 2 * CACHE_LINE);
 	prefetch_to_write(to + 3 * CACHE_LINE);
 	copy_short(to, f->head, head_len);
-	copy_short(to + head_len, (const uint8_t *)f->iov->iov_base + f->iov_off, rest);
+	copy_short(to + head_len, payload_of(f), rest);
 }
 
-/* A frame without its header into `len` bytes, which are enough. */
-static always_inline void copy_frame(const struct frame *f, void *to, size_t len)
+/* Long frames, together with a look at the frame and the buffer that come next. */
+static __attribute__((noinline)) void copy_long(struct frame *const *at, struct frame *const *end, uint8_t *to,
+						size_t room, uint8_t *next_to)
 {
-	if (likely(f->head_len == f->len && f->len <= COPY_SHORT_MAX && !f->finish_csum))
-		copy_short(to, f->head, f->len);
-	else
-		copy_longer(f, to, len);
+	const struct frame *f = *at, *next = at + 1 < end ? at[1] : f;
+	uint32_t head_len = f->head_len;
+
+	if (f->len >= COPY_STREAM_MIN || !is_plain(f)) {
+		frame_copy(f, &(struct iovec){ to, room }, 1);
+		return;
+	}
+	if (next->len == next->head_len)
+		next = f;
+	copy_short(to, f->head, head_len);
+	copy_and_ask(to + head_len, payload_of(f), f->len - head_len, next_to + 2 * CACHE_LINE, payload_of(next));
 }
 
-/* Header and frame into the next receive buffer, when that is one piece and holds both. */
+static always_inline bool is_short(const struct frame *f)
+{
+	return f->head_len == f->len && f->len <= COPY_SHORT_MAX && !f->finish_csum;
+}
+
+/* Where the next frame will go; `to` when that is not known. */
+static always_inline uint8_t *next_buffer(const struct virtq_pop_run *pops, uint8_t *to)
+{
+	uint64_t off = virtq_pop_peek(pops, 0);
+
+	return off < pops->mem.size ? pops->mem.host + off : to;
+}
+
+/* Header and frame into the next receive buffer, when that is one piece and holds both. Where a frame is among long ones, `at` its place
+ * in the batch up to `end`, what comes next is looked at, too; short ones are quicker without. */
 static always_inline bool put_next(struct virtq_pop_run *pops, struct virtq_push_run *pushes, unsigned hdr_len,
-				   const struct frame *f)
+				   const struct frame *f, const bool among_long, struct frame *const *at,
+				   struct frame *const *end)
 {
 	uint32_t need = hdr_len + f->len;
 	uint8_t *to;
@@ -152,7 +186,12 @@ static always_inline bool put_next(struct virtq_pop_run *pops, struct virtq_push
 		return false;
 	to = pops->base;
 	vnet_words_write(to, hdr_len, vnet_words_from_offload(&f->offload, 1));
-	copy_frame(f, to + hdr_len, pops->len - hdr_len);
+	if (likely(is_short(f)))
+		copy_short(to + hdr_len, f->head, f->len);
+	else if (!among_long || f->len < COPY_LONG_MIN)
+		copy_longer(f, to + hdr_len, pops->len - hdr_len);
+	else
+		copy_long(at, end, to + hdr_len, pops->len - hdr_len, next_buffer(pops, to));
 	virtq_push_next(pushes, pops->id, need);
 	return true;
 }
@@ -182,7 +221,8 @@ static __attribute__((noinline)) enum taken put_any(struct port_vhost *p, struct
 /* Put what the guest takes as it is and what fits one buffer each, up to the end of the ring or the first frame that is another kind.
  * Returns how many. */
 static always_inline unsigned put_run(const struct port_vhost *p, struct virtq *vq, const bool packed,
-				      struct frame *const *frames, unsigned n, struct port_tally *tally)
+				      const bool among_long, struct frame *const *frames, unsigned n,
+				      struct port_tally *tally)
 {
 	struct port_tally t = *tally; /* in registers: nobody else looks at it */
 	uint32_t caps = p->caps;
@@ -196,7 +236,8 @@ static always_inline unsigned put_run(const struct port_vhost *p, struct virtq *
 		const struct frame *f = frames[i];
 
 		virtq_pop_prefetch(&pops, TX_PREFETCH);
-		if (unlikely(!offload_passes(f, caps) || !put_next(&pops, &pushes, hdr_len, f)))
+		if (unlikely(!offload_passes(f, caps) ||
+			     !put_next(&pops, &pushes, hdr_len, f, among_long, &frames[i], &frames[n])))
 			break;
 		port_tally_frame(&t, f);
 	}
@@ -206,18 +247,29 @@ static always_inline unsigned put_run(const struct port_vhost *p, struct virtq *
 	return i;
 }
 
-static __attribute__((noinline)) unsigned put_run_split(const struct port_vhost *p, struct virtq *vq,
-							struct frame *const *frames, unsigned n,
-							struct port_tally *tally)
-{
-	return put_run(p, vq, false, frames, n, tally);
-}
+#define PUT_RUN(name, packed, among_long)                                                            \
+	static __attribute__((noinline)) unsigned name(const struct port_vhost *p, struct virtq *vq, \
+						       struct frame *const *frames, unsigned n,      \
+						       struct port_tally *tally)                     \
+	{                                                                                            \
+		return put_run(p, vq, packed, among_long, frames, n, tally);                         \
+	}
 
-static __attribute__((noinline)) unsigned put_run_packed(const struct port_vhost *p, struct virtq *vq,
-							 struct frame *const *frames, unsigned n,
-							 struct port_tally *tally)
+PUT_RUN(put_short_split, false, false)
+PUT_RUN(put_short_packed, true, false)
+PUT_RUN(put_long_split, false, true)
+PUT_RUN(put_long_packed, true, true)
+
+/* A batch that begins or ends with a long frame is taken to be full of them. */
+static unsigned put_one_run(const struct port_vhost *p, struct virtq *vq, struct frame *const *frames, unsigned n,
+			    struct port_tally *tally)
 {
-	return put_run(p, vq, true, frames, n, tally);
+	bool among_long = MAX(frames[0]->len, frames[n - 1]->len) >= COPY_LONG_MIN;
+
+	if (vq->packed)
+		return among_long ? put_long_packed(p, vq, frames, n, tally)
+				  : put_short_packed(p, vq, frames, n, tally);
+	return among_long ? put_long_split(p, vq, frames, n, tally) : put_short_split(p, vq, frames, n, tally);
 }
 
 /* Runs as long as there are any. */
@@ -229,8 +281,7 @@ static unsigned put_runs(const struct port_vhost *p, struct virtq *vq, struct fr
 	if (unlikely(vq->buffer_log)) /* each is to be reported */
 		return 0;
 	do {
-		more = vq->packed ? put_run_packed(p, vq, frames + i, n - i, tally)
-				  : put_run_split(p, vq, frames + i, n - i, tally);
+		more = put_one_run(p, vq, frames + i, n - i, tally);
 		i += more;
 	} while (more && i < n);
 	return i;

@@ -120,25 +120,30 @@ static always_inline bool virtq_pop_next(struct virtq_pop_run *run, enum virtq_d
 	return true;
 }
 
-/* A hint: the buffer that is `ahead` pops away will be written to soon. */
-static always_inline void virtq_pop_prefetch(const struct virtq_pop_run *run, unsigned ahead)
+/* Where the buffer that is popped after `ahead` others begins: as an offset from run->mem.host, beyond run->mem.size when it is not known. A
+ * hint, for no more than a prefetch; it is read again when it is popped. */
+static always_inline uint64_t virtq_pop_peek(const struct virtq_pop_run *run, unsigned ahead)
 {
-	uint64_t off;
+	uint16_t id;
 
 	if (run->packed) {
 		if (unlikely(run->next + ahead >= run->end))
-			return;
-		off = le64toh(read_once(&run->next[ahead].addr)) - run->mem.start;
-	} else {
-		uint16_t id;
-
-		if (unlikely(run->avail + ahead >= run->avail_end))
-			return;
-		id = le16toh(read_once(&run->avail[ahead]));
-		if (unlikely(id >= run->size))
-			return;
-		off = le64toh(read_once(&run->desc[id].addr)) - run->mem.start;
+			return UINT64_MAX;
+		return le64toh(read_once(&run->next[ahead].addr)) - run->mem.start;
 	}
+	if (unlikely(run->avail + ahead >= run->avail_end))
+		return UINT64_MAX;
+	id = le16toh(read_once(&run->avail[ahead]));
+	if (unlikely(id >= run->size))
+		return UINT64_MAX;
+	return le64toh(read_once(&run->desc[id].addr)) - run->mem.start;
+}
+
+/* That buffer will be written to soon. */
+static always_inline void virtq_pop_prefetch(const struct virtq_pop_run *run, unsigned ahead)
+{
+	uint64_t off = virtq_pop_peek(run, ahead);
+
 	if (likely(off < run->mem.size)) {
 		prefetch_to_write(run->mem.host + off);
 		prefetch_to_write(run->mem.host + off + CACHE_LINE);

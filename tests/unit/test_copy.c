@@ -43,6 +43,11 @@ static void copy_on_call(void *dst, const void *src, size_t n)
 	copy_on(dst, src, n);
 }
 
+static void copy_and_ask_call(void *dst, const void *src, size_t n)
+{
+	copy_and_ask(dst, src, n, to + ROOM, from); /* anywhere will do */
+}
+
 static void test_short(void **state)
 {
 	(void)state;
@@ -63,8 +68,10 @@ static void test_far(void **state)
 static void test_long(void **state)
 {
 	(void)state;
-	for (size_t n = 0; n <= LEN_MAX; n += n < 3 * CACHE_LINE ? 1 : 97)
+	for (size_t n = 0; n <= LEN_MAX; n += n < 3 * CACHE_LINE ? 1 : 97) {
 		check(copy_on_call, n, ROOM - n % 7, n % 5);
+		check(copy_and_ask_call, n, ROOM - n % 3, n % 11);
+	}
 }
 
 static int know_machine(void **state)
