@@ -122,10 +122,11 @@ static const uint8_t *payload_of(const struct frame *f)
 	return (const uint8_t *)f->iov->iov_base + f->iov_off;
 }
 
-/* Has it a short head, and the rest of it in one piece, as it is? */
+/* Has it a short head, and the rest of it, of which there is some, in one piece as it is? A frame that is all head need not have pieces. */
 static bool is_plain(const struct frame *f)
 {
-	return f->head_len <= COPY_SHORT_MAX && f->iov->iov_len - f->iov_off >= f->len - f->head_len && !f->finish_csum;
+	return f->head_len <= COPY_SHORT_MAX && f->len > f->head_len && !f->finish_csum &&
+	       f->iov->iov_len - f->iov_off >= f->len - f->head_len;
 }
 
 /* Short frames that have more than a head, in two short copies; else by frame_copy(). Apart, to leave put_run() its registers. */
