@@ -9,44 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "echo_device.h"
 #include "echo_exchange.h"
-#include "vhost/frontend.h"
-#include "vhost_peer.h"
+#include "echo_rig.h"
 #include "virtio/virtio_compat.h"
-
-static struct echo_device echo;
-
-static void let_others_work(void *arg)
-{
-	struct rig *rig = arg;
-
-	event_loop_turn(rig->loop, 0);
-	if (rig->b)
-		echo_device_run(&echo);
-}
-
-static void start_echo(struct rig *rig)
-{
-	rig_create(rig);
-	assert_non_null(rig->b);
-	echo = (struct echo_device){ .b = rig->b, .n_pairs = rig->config.queue_pairs };
-}
-
-static struct vhost_frontend *attach(struct rig *rig, struct vhost_frontend_config *c)
-{
-	struct vhost_frontend *f;
-	char err[256] = "";
-	int error;
-
-	c->socket = rig->path;
-	c->while_waiting = let_others_work;
-	c->arg = rig;
-	f = vhost_frontend_create(c, &error, err, sizeof(err));
-	if (!f)
-		fail_msg("%s (%d); back-end: %s", err, error, vhost_backend_error(rig->b));
-	return f;
-}
 
 static void exchange(struct vhost_frontend *f, unsigned pair, const size_t *lengths, unsigned n)
 {
@@ -88,7 +53,7 @@ static const struct combination {
 
 static void frames_come_back(struct rig *rig)
 {
-	start_echo(rig);
+	echo_create(rig);
 	for (unsigned i = 0; i < sizeof(combinations) / sizeof(combinations[0]); i++) {
 		const struct combination *t = &combinations[i];
 		struct vhost_frontend_config c = t->layout;
@@ -97,7 +62,7 @@ static void frames_come_back(struct rig *rig)
 		c.features = t->features;
 		c.protocol_features = t->protocol_features;
 		c.queue_pairs = c.queue_pairs ? c.queue_pairs : 1;
-		f = attach(rig, &c);
+		f = echo_attach(rig, c);
 		assert_int_equal(vhost_frontend_features(f), t->features & rig->config.features);
 		for (unsigned pair = 0; pair < c.queue_pairs; pair++)
 			exchange_many(f, pair);
@@ -135,15 +100,15 @@ static void test_ring_full(void **state)
 	uint8_t frame[1600] = { 0 };
 	struct vhost_frontend *f;
 
-	start_echo(rig);
-	f = attach(rig, &c);
+	echo_create(rig);
+	f = echo_attach(rig, c);
 	assert_int_equal(vhost_frontend_send(f, 0, NULL, frame, 1600), -EMSGSIZE);
 	for (unsigned i = 0; i < 16; i++)
 		assert_int_equal(vhost_frontend_send(f, 0, NULL, frame, 60), 0);
 	assert_int_equal(vhost_frontend_send(f, 0, NULL, frame, 60), -EAGAIN);
 	assert_int_equal(vhost_frontend_in_flight(f, 0), 16);
 	vhost_frontend_flush(f, 0);
-	let_others_work(rig);
+	echo_turn(rig);
 	assert_int_equal(vhost_frontend_in_flight(f, 0), 0);
 	assert_int_equal(vhost_frontend_send(f, 0, NULL, frame, 60), 0);
 	for (unsigned i = 0; i < 16; i++)
@@ -161,12 +126,12 @@ static void test_descriptors_come_back(void **state)
 	uint8_t frame[60] = { 0 };
 	struct vhost_frontend *f;
 
-	start_echo(rig);
-	f = attach(rig, &c);
+	echo_create(rig);
+	f = echo_attach(rig, c);
 	for (unsigned i = 0; i < 1000; i++) {
 		assert_int_equal(vhost_frontend_send(f, 0, NULL, frame, 60), 0);
 		vhost_frontend_flush(f, 0);
-		let_others_work(rig);
+		echo_turn(rig);
 		assert_int_equal(vhost_frontend_discard(f, 0), 60);
 	}
 	vhost_frontend_destroy(f);
@@ -182,8 +147,8 @@ static void stop_and_reconnect(struct rig *rig, bool inflight)
 	};
 	struct vhost_frontend *f;
 
-	start_echo(rig);
-	f = attach(rig, &c);
+	echo_create(rig);
+	f = echo_attach(rig, c);
 	for (unsigned round = 0; round < 50; round++) {
 		exchange(f, round % 2, lengths, 2);
 		if (round % 5 == 1) {
@@ -195,7 +160,7 @@ static void stop_and_reconnect(struct rig *rig, bool inflight)
 			vhost_backend_destroy(rig->b);
 			rig->b = NULL;
 			assert_false(vhost_frontend_is_connected(f));
-			start_echo(rig);
+			echo_create(rig);
 			assert_int_equal(vhost_frontend_reconnect(f), 0);
 			assert_true(vhost_frontend_is_connected(f));
 		}
@@ -241,18 +206,18 @@ static void stale_place(struct rig *rig, uint64_t features)
 					   .stale_base = true };
 	struct vhost_frontend *f;
 
-	start_echo(rig);
-	f = attach(rig, &c);
+	echo_create(rig);
+	f = echo_attach(rig, c);
 	for (unsigned round = 0; round < 100; round++) {
 		exchange(f, round % 2, lengths, 1 + round % 3);
 		vhost_backend_destroy(rig->b);
 		rig->b = NULL;
-		start_echo(rig);
+		echo_create(rig);
 		assert_int_equal(vhost_frontend_reconnect(f), 0);
 	}
 	vhost_frontend_destroy(f);
 	/* And another guest, with nothing in common but the socket. */
-	f = attach(rig, &c);
+	f = echo_attach(rig, c);
 	exchange(f, 0, lengths, 3);
 	vhost_frontend_destroy(f);
 	vhost_backend_destroy(rig->b);
@@ -286,8 +251,8 @@ static void reset_rings(struct rig *rig, struct vhost_frontend_config c)
 	c.queue_pairs = 2;
 	c.ring_size = 64;
 	c.protocol_features = ~0ull;
-	start_echo(rig);
-	f = attach(rig, &c);
+	echo_create(rig);
+	f = echo_attach(rig, c);
 	assert_int_equal(vhost_frontend_features(f), rig->config.features & c.features);
 	for (unsigned round = 0; round < 60; round++) {
 		unsigned ring = round % 4;
@@ -297,7 +262,7 @@ static void reset_rings(struct rig *rig, struct vhost_frontend_config c)
 		vhost_frontend_flush(f, ring / 2);
 		assert_int_equal(vhost_frontend_reset_ring(f, ring, sizes[round % 3]), 0);
 		assert_int_equal(vhost_frontend_driver(f, ring)->size, sizes[round % 3]);
-		let_others_work(rig);
+		echo_turn(rig);
 		while (vhost_frontend_discard(f, ring / 2) >= 0)
 			;
 		exchange(f, 0, lengths, 3);
@@ -333,8 +298,8 @@ static void test_front_end_as_server(void **state)
 	struct vhost_frontend *f;
 
 	rig->config.client = true;
-	start_echo(rig);
-	f = attach(rig, &c);
+	echo_create(rig);
+	f = echo_attach(rig, c);
 	exchange(f, 0, lengths, 1);
 	vhost_frontend_destroy(f);
 	rig_run(rig);
@@ -366,8 +331,8 @@ static void test_refused_request(void **state)
 	struct rig *rig = *state;
 	struct vhost_frontend *f;
 
-	start_echo(rig);
-	f = attach(rig, &c);
+	echo_create(rig);
+	f = echo_attach(rig, c);
 	assert_int_equal(vhost_frontend_request(f, VHOST_USER_SET_VRING_ENABLE, &disabled, sizeof(disabled), NULL, 0,
 						NULL, 0),
 			 -EREMOTEIO);
@@ -377,9 +342,7 @@ static void test_refused_request(void **state)
 	vhost_frontend_destroy(f);
 
 	c.queue_pairs = 3; /* the device has two */
-	c.socket = rig->path;
-	c.while_waiting = let_others_work;
-	c.arg = rig;
+	echo_configure(rig, &c);
 	assert_null(vhost_frontend_create(&c, &rig->error, rig->err, sizeof(rig->err)));
 	assert_int_equal(rig->error, -ERANGE);
 	rig_run(rig);

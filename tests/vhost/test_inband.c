@@ -10,52 +10,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "echo_device.h"
 #include "echo_exchange.h"
+#include "echo_rig.h"
 #include "vhost/eventfd.h"
-#include "vhost/frontend.h"
-#include "vhost_peer.h"
 
 enum { PEER_RINGS = 4 };
-
-static struct echo_device echo;
-
-static void let_others_work(void *arg)
-{
-	struct rig *rig = arg;
-
-	event_loop_turn(rig->loop, 0);
-	echo_device_run(&echo);
-}
-
-static int setup(void **state)
-{
-	int err = rig_setup_bare(state);
-	struct rig *rig = *state;
-
-	rig->config.features |= BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER);
-	rig_create(rig);
-	echo = (struct echo_device){ .b = rig->b, .n_pairs = rig->config.queue_pairs };
-	return err;
-}
 
 /* Frames */
 
 static struct vhost_frontend *attach(struct rig *rig, struct vhost_frontend_config c)
 {
 	struct vhost_frontend *f;
-	char err[256] = "";
-	int error;
 
-	c.socket = rig->path;
-	c.while_waiting = let_others_work;
-	c.arg = rig;
 	c.inband = true;
 	c.protocol_features = ~0ull;
-	c.queue_pairs = c.queue_pairs ? c.queue_pairs : 1;
-	f = vhost_frontend_create(&c, &error, err, sizeof(err));
-	if (!f)
-		fail_msg("%s (%d); back-end: %s", err, error, vhost_backend_error(rig->b));
+	f = echo_attach(rig, c);
 	assert_true(vhost_frontend_protocol_features(f) & BIT(VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS));
 	return f;
 }
@@ -102,7 +71,7 @@ static void send_one(struct rig *rig, struct vhost_frontend *f)
 	assert_int_equal(vhost_frontend_send(f, 0, NULL, frame, sizeof(frame)), 0);
 	vhost_frontend_flush(f, 0);
 	for (unsigned i = 0; i < 10; i++)
-		let_others_work(rig);
+		echo_turn(rig);
 }
 
 /* A guest that does not want to be interrupted is not, and one that does is, once. */
@@ -143,7 +112,7 @@ static void test_broken_ring(void **state)
 
 	avail->idx = (uint16_t)(avail->idx + 30000);
 	for (unsigned i = 0; i < 10; i++)
-		let_others_work(rig);
+		echo_turn(rig);
 	assert_false(vhost_backend_is_connected(rig->b));
 	assert_non_null(strstr(vhost_backend_error(rig->b), "ring 1 (guest tx)"));
 	vhost_frontend_serve(f);
@@ -514,7 +483,7 @@ static void test_flood_of_kicks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, echo_setup, rig_teardown)
 		T(test_frames_come_back),
 		T(test_suppression),
 		T(test_broken_ring),

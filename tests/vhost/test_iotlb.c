@@ -14,52 +14,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "echo_device.h"
 #include "echo_exchange.h"
-#include "vhost/frontend.h"
-#include "vhost_peer.h"
+#include "echo_rig.h"
 #include "virtio/iotlb.h"
 
 enum { PAGE = 4096 };
 
-static struct echo_device echo;
-
-static void let_others_work(void *arg)
-{
-	struct rig *rig = arg;
-
-	event_loop_turn(rig->loop, 0);
-	if (rig->b)
-		echo_device_run(&echo);
-}
-
-static int setup(void **state)
-{
-	int err = rig_setup_bare(state);
-	struct rig *rig = *state;
-
-	rig->config.features |= BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER);
-	rig_create(rig);
-	echo = (struct echo_device){ .b = rig->b, .n_pairs = rig->config.queue_pairs };
-	return err;
-}
-
 static struct vhost_frontend *attach(struct rig *rig, struct vhost_frontend_config c)
 {
-	struct vhost_frontend *f;
-	char err[256] = "";
-	int error;
-
-	c.socket = rig->path;
-	c.while_waiting = let_others_work;
-	c.arg = rig;
 	c.iommu = true;
 	c.protocol_features = c.protocol_features ? c.protocol_features : ~0ull;
-	c.queue_pairs = c.queue_pairs ? c.queue_pairs : 1;
-	f = vhost_frontend_create(&c, &error, err, sizeof(err));
-	if (!f)
-		fail_msg("%s (%d); back-end: %s", err, error, vhost_backend_error(rig->b));
-	return f;
+	return echo_attach(rig, c);
 }
 
 /* What does not fit into this ring at once is left out. */
@@ -410,7 +375,7 @@ static void test_channel_that_is_the_connection(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, echo_setup, rig_teardown)
 		T(test_frames_come_back),
 		T(test_translations_are_taken_back),
 		T(test_silence),
