@@ -9,7 +9,10 @@ SETTING = pathlib.Path("/proc/sys/vm/nr_hugepages")
 
 
 def free_mb():
+    """Megabytes of huge pages that nobody has, and kilobytes of one page."""
     fields = dict(line.split(":") for line in pathlib.Path("/proc/meminfo").read_text().splitlines())
+    if "Hugepagesize" not in fields:
+        raise Skip("this kernel has no huge pages")
     size_kb = int(fields["Hugepagesize"].split()[0])
     return int(fields["HugePages_Free"]) * size_kb // 1024, size_kb
 
